@@ -1,0 +1,80 @@
+"""Whether to try again, and when: pure decisions, without clock, dice or network.
+
+What flows through: an attempt that failed goes in, seconds to wait or ``None`` for "stop" come
+out. Reads may be repeated after anything that might pass. An action may be repeated only if it
+provably was not sent, or was not taken up; what became of one that may have been applied is
+not decided here.
+"""
+
+import attrs
+
+from nrm_async.config import RetryPolicy
+from nrm_async.errors import (
+    NOT_TAKEN_UP,
+    APIError,
+    NotSentError,
+    NRMError,
+    OutcomeUnknownError,
+    RateLimitError,
+    ServerError,
+    TransportError,
+)
+
+
+@attrs.frozen
+class Attempt:
+    """One attempt that failed.
+
+    Attributes:
+        number: Which attempt of the call it was, from 1.
+        repeatable: Whether the request is a read.
+        error: What it ended in.
+        elapsed: Seconds since the call began.
+        retry_after: Seconds the server asked to wait, if it did.
+    """
+
+    number: int
+    repeatable: bool
+    error: NRMError
+    elapsed: float
+    retry_after: float | None = None
+
+
+def next_delay(
+    attempt: Attempt, policy: RetryPolicy, deadline: float | None, draw: float
+) -> float | None:
+    """Seconds to wait before the next attempt, or ``None`` to stop.
+
+    Args:
+        attempt: The attempt that failed.
+        policy: The numbers to go by.
+        deadline: Seconds a call may take over all its attempts, if there is such a limit.
+        draw: A random number from 0 to 1; the jitter.
+    """
+    if attempt.number > policy.max_retries or not _may_help(attempt):
+        return None
+    if (attempt.retry_after or 0.0) > policy.max_retry_after:
+        return None
+    delay = _delay(attempt, policy, draw)
+    if deadline is not None and attempt.elapsed + delay >= deadline:
+        return None
+    return delay
+
+
+def _delay(attempt: Attempt, policy: RetryPolicy, draw: float) -> float:
+    if attempt.retry_after is not None:
+        # Never earlier than asked; a little later, so that not all come back at once.
+        return attempt.retry_after + draw * policy.base
+    # The exponent is bounded because 2.0**1024 overflows.
+    return draw * min(policy.cap, policy.base * 2.0 ** min(attempt.number - 1, 60))
+
+
+def _may_help(attempt: Attempt) -> bool:
+    error = attempt.error
+    if isinstance(error, NotSentError):
+        return not error.permanent
+    if isinstance(error, RateLimitError):
+        return True
+    if isinstance(error, OutcomeUnknownError | APIError) and error.status in NOT_TAKEN_UP:
+        return attempt.repeatable or attempt.number == 1
+    return attempt.repeatable and isinstance(error, TransportError | ServerError)

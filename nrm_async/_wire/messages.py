@@ -1,0 +1,133 @@
+"""What goes over the wire: a request out, a response in, and the headers that matter."""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import attrs
+import msgspec
+
+from nrm_async.actions import Action, normalize_prefix
+from nrm_async.errors import InvalidRequestError
+
+MAX_PAGE_SIZE: Final = 1000  # NRM API documentation, GET /anis; also its default
+
+
+@attrs.frozen
+class Request:
+    """One request, ready to be sent as often as need be.
+
+    ``repeatable`` says that sending it twice does no more than sending it once.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str] | None = None
+    body: bytes | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        return self.method == "GET"
+
+
+def page_request(page: int, page_size: int, number: str | None) -> Request:
+    """Ask for one page of the inventory, of the numbers that begin with ``number`` if given.
+
+    Raises:
+        InvalidRequestError: An argument breaks its rule.
+    """
+    if not _is_whole(page) or page < 1:
+        raise InvalidRequestError(f"page must be a whole number of at least 1, not {page!r}")
+    if not _is_whole(page_size) or not 1 <= page_size <= MAX_PAGE_SIZE:
+        raise InvalidRequestError(
+            f"page_size must be a whole number from 1 to {MAX_PAGE_SIZE}, not {page_size!r}"
+        )
+    query = {"page": str(page), "page_size": str(page_size)}
+    if number is not None:
+        query["number"] = normalize_prefix(number)
+    return Request("GET", "/anis", query=query)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+_FIELDS_SENT: Final = ("ani", "carrier", "note", "date")
+_encoder: Final = msgspec.json.Encoder()
+
+
+def action_request(action: Action) -> Request:
+    """Ask for an action; fields that are not set are left out, never sent as null."""
+    body = {
+        name: value for name in _FIELDS_SENT if (value := getattr(action, name, None)) is not None
+    }
+    return Request("POST", action.path, body=_encoder.encode(body))
+
+
+@attrs.frozen
+class Response:
+    """One answer, read to its end. Header names are looked up as ``x-request-id`` and so on."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+
+    @property
+    def request_id(self) -> str | None:
+        value = self.headers.get("x-request-id")
+        return None if value is None else printable(value)
+
+
+def printable(text: str, limit: int = 500) -> str:
+    """Make a stranger's text safe for logs: no control characters, no endless lines."""
+    text = text[:limit]
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+# A year: longer waits mean the same, and infinity would break arithmetic further on.
+_LONGEST_WAIT: Final = 366 * 86_400.0
+
+
+def retry_after(response: Response, now: datetime | None = None) -> float | None:
+    """Seconds the server asks to wait, or ``None`` if it does not say so intelligibly.
+
+    Both forms of RFC 9110, section 10.2.3, are understood. A date is measured against the
+    answer's own ``Date`` where there is one, so that a wrong clock here does no harm.
+    """
+    text = response.headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = _seconds_until(text, response.headers.get("Date"), now)
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), _LONGEST_WAIT)
+
+
+def _seconds_until(text: str, base: str | None, now: datetime | None) -> float:
+    moment = _http_date(text)
+    if moment is None:
+        return math.nan
+    return (moment - (_http_date(base or "") or now or datetime.now(UTC))).total_seconds()
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, IndexError, TypeError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """The body as a JSON object, or ``None`` if it is not one."""
+    try:
+        said = msgspec.json.decode(body)
+    except UNREADABLE:
+        return None
+    return said if isinstance(said, dict) else None

@@ -1,0 +1,117 @@
+"""What an answer means: applied, refused, throttled, or no proof of anything."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from nrm_async._wire.messages import Response, json_object, printable, retry_after
+from nrm_async.actions import Action, normalize_ani
+from nrm_async.errors import (
+    NOT_TAKEN_UP,
+    APIError,
+    AuthenticationError,
+    ConfigurationError,
+    InvalidRequestError,
+    NRMError,
+    OutcomeUnknownError,
+    RateLimitError,
+    RejectedError,
+)
+from nrm_async.models import Receipt
+
+_MOVED: Final = frozenset({301, 307, 308})
+_REFUSAL_WORDS: Final = frozenset({"failed", "within cooldown"})  # v1; and remediate's own
+
+
+def _words(response: Response, said: Mapping[str, Any] | None) -> str:
+    """The API's own words for why not, as far as it has any."""
+    for key in ("message", "reason", "status"):
+        text = (said or {}).get(key)
+        if isinstance(text, str) and text:
+            return printable(text)
+    text = response.body[:2000].decode("utf-8", "replace").strip()
+    return printable(text, 200) if text else "no text"
+
+
+def _word(said: Mapping[str, Any]) -> str:
+    word = said.get("status")
+    return word.strip().lower() if isinstance(word, str) else ""
+
+
+def is_refusal(said: Mapping[str, Any]) -> bool:
+    return said.get("success") is False or _word(said) in _REFUSAL_WORDS
+
+
+def api_error(
+    kind: type[APIError], response: Response, said: Mapping[str, Any] | None, **more: float | None
+) -> APIError:
+    """Make the error of this kind that tells what the answer said."""
+    body = response.body[:2000].decode("utf-8", "replace")
+    words = _words(response, said)
+    return kind(response.status, words, response.request_id, printable(body), **more)
+
+
+def common_error(response: Response, said: Mapping[str, Any] | None) -> NRMError | None:
+    """The errors that mean the same for reads and actions; ``None`` if it is none of them."""
+    status = response.status
+    if status in (401, 403):
+        return api_error(AuthenticationError, response, said)
+    if status == 429:
+        wait = retry_after(response)
+        return api_error(RateLimitError, response, said, retry_after=wait)
+    if status in _MOVED:
+        return ConfigurationError(
+            f"base_url is not where the API is: it answers HTTP {status}, and redirects are "
+            "never followed"
+        )
+    if 400 <= status < 500 and status not in NOT_TAKEN_UP:
+        return api_error(RejectedError, response, said)
+    return None
+
+
+def read_receipt(response: Response, action: Action) -> Receipt | NRMError:
+    """What an answer says of an action.
+
+    Returns:
+        A ``Receipt`` only for a 2xx with JSON, the status of this action and this number.
+        ``RejectedError`` for a refusal in either dialect, as 2xx or 4xx. 5xx proves nothing
+        either way, whatever its body says: like everything else that is neither, it is an
+        ``OutcomeUnknownError``.
+    """
+    said = json_object(response.body)
+    if error := common_error(response, said):
+        return error
+    if not 200 <= response.status < 300:
+        return _unknown(response, f"HTTP {response.status}: {_words(response, said)}")
+    if said is None:
+        return _unknown(response, "the answer is not a JSON object")
+    return _read_said(response, said, action)
+
+
+def _read_said(response: Response, said: Mapping[str, Any], action: Action) -> Receipt | NRMError:
+    word, applied = _word(said), _word(said) in action.done
+    if "ani" in said and not _is_same(said["ani"], action.ani):
+        return _unknown(response, "the answer is about another number")
+    if applied and said.get("success") is False:
+        return _unknown(response, "the answer says both yes and no")
+    if is_refusal(said):
+        return api_error(RejectedError, response, said)
+    if not applied:
+        return _unknown(response, f"the answer's status is {printable(repr(word), 60)}")
+    if "ani" not in said:
+        return _unknown(response, "the answer does not name the number")
+    return Receipt(
+        action.ani, "received request" if word == "recieved request" else word, response.request_id
+    )
+
+
+def _unknown(response: Response, seen: str) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        f"{seen}; the action may have been applied", response.status, response.request_id
+    )
+
+
+def _is_same(value: object, ani: str) -> bool:
+    try:
+        return value == ani or normalize_ani(value) == ani  # type: ignore[arg-type]
+    except InvalidRequestError:
+        return False
