@@ -1,0 +1,213 @@
+"""One exchange over HTTP, and the only place that touches aiohttp's client.
+
+A request goes in; an answer, or an error *as a value*, comes out. The error says what can be
+proved: ``NotSentError`` if no byte of the request left, ``TransportError`` otherwise. No aiohttp
+exception gets out of here, because their ``repr`` holds the headers, and so the key.
+"""
+
+import asyncio
+import contextlib
+import os
+import ssl
+import weakref
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+import aiohttp
+
+from nrm_async._wire import Request, Response, printable
+from nrm_async.config import Settings, Timeouts
+from nrm_async.errors import (
+    ClientStateError,
+    ClientTimeoutError,
+    NotSentError,
+    NRMError,
+    ResponseError,
+    TransportError,
+)
+
+HTTPSession: TypeAlias = aiohttp.ClientSession
+
+# A page of 1,000 rows takes 566 kB and an action's answer 50 bytes; these bounds only keep a
+# hostile or broken server from filling the memory.
+_MAX_PAGE_BYTES: Final = 64 * 2**20
+_MAX_ANSWER_BYTES: Final = 2**20
+
+
+class Transport:
+    """Sends requests through one aiohttp session: its own, or one that it was lent.
+
+    Made inside the event loop that uses it.
+    """
+
+    def __init__(self, settings: Settings, lent: HTTPSession | None = None) -> None:
+        self._settings = settings
+        self._session = lent if lent is not None else _new_session()
+        self._is_lent = lent is not None
+        self._timeout = _client_timeout(settings.timeouts)
+        self._headers = {
+            "Authorization": settings.api_key.header,
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "User-Agent": settings.user_agent,
+        }
+        self._scrub = _Scrubber(settings.api_key.header.removeprefix("Bearer "))
+        if not self._is_lent:
+            # However the client is lost, forgotten or left at exit, its session ends quietly.
+            # The finalizer holds the session, so this runs before aiohttp could complain.
+            self._forgotten = weakref.finalize(self, _drop, self._session)
+
+    async def send(self, request: Request) -> Response | NRMError:
+        """Send once and read the answer to its end. Raises nothing but cancellation."""
+        if self._session.closed:
+            return ClientStateError("the session given to this client is closed")
+        cap = _MAX_PAGE_BYTES if request.repeatable else _MAX_ANSWER_BYTES
+        try:
+            return await self._exchange(request, cap)
+        except asyncio.CancelledError as cancelled:
+            # The frames of aiohttp hold the key in their local variables.
+            raise cancelled.with_traceback(None) from None
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, the result must say so
+            return _fault(error, request, self._scrub)
+
+    async def _exchange(self, request: Request, cap: int) -> Response | NRMError:
+        async with self._session.request(
+            request.method,
+            self._settings.base_url + request.path,
+            params=request.query,
+            data=request.body,
+            headers=self._headers,
+            timeout=self._timeout,
+            proxy=self._settings.proxy,
+            allow_redirects=False,
+            raise_for_status=False,
+        ) as answer:
+            body = await _read_capped(answer.content, cap)
+            if body is None:
+                answer.close()
+                return _too_long(request, cap)
+            if not (request.repeatable and answer.ok):  # a page is data, not words to repeat
+                body = self._scrub.body(body)
+            return Response(answer.status, body, self._scrub.headers(answer))
+
+    async def aclose(self) -> None:
+        """Close the session, unless it was lent. Safe to call twice."""
+        if not self._is_lent and self._forgotten.detach():
+            await self._session.close()
+
+    def drop(self) -> None:
+        """Close without waiting, for when the session's event loop is gone."""
+        if not self._is_lent:
+            self._forgotten()
+
+
+def _new_session() -> HTTPSession:
+    return aiohttp.ClientSession(
+        # No limit: the pool admits, and nothing may queue inside aiohttp.
+        connector=aiohttp.TCPConnector(limit=0),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+    )
+
+
+def _client_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(
+        total=timeouts.attempt,
+        connect=timeouts.connect,
+        ceil_threshold=timeouts.attempt + 1,  # deadlines are exact, not rounded up to seconds
+    )
+
+
+def _drop(session: HTTPSession) -> None:
+    connector = session.connector
+    session.detach()
+    if connector is not None:
+        # Its loop may be closed already, and its sockets with it.
+        with contextlib.suppress(RuntimeError):
+            connector._close()  # noqa: SLF001 - the public close() must be awaited
+
+
+async def _read_capped(content: aiohttp.StreamReader, cap: int) -> bytes | None:
+    """The whole body, or ``None`` as soon as it is longer than ``cap`` bytes."""
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in content.iter_any():
+        size += len(chunk)
+        if size > cap:
+            return None
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_long(request: Request, cap: int) -> NRMError:
+    message = f"the answer is longer than {cap:,} bytes"
+    return ResponseError(message) if request.repeatable else TransportError(message)
+
+
+# Shorter keys are test keys, and stand in other words by chance.
+_SHORTEST_SECRET: Final = 8
+
+
+class _Scrubber:
+    """Takes the key out of the words a server sends back, should it echo it."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key if len(key) >= _SHORTEST_SECRET else None
+
+    def text(self, text: str) -> str:
+        return text if self._key is None else text.replace(self._key, "***")
+
+    def body(self, body: bytes) -> bytes:
+        return body if self._key is None else body.replace(self._key.encode(), b"***")
+
+    def headers(self, answer: aiohttp.ClientResponse) -> Mapping[str, str]:
+        wanted = ("x-request-id", "Retry-After", "Date")
+        return {
+            name: self.text(value)
+            for name in wanted
+            if (value := answer.headers.get(name)) is not None
+        }
+
+
+def _fault(error: Exception, request: Request, scrub: _Scrubber) -> NRMError:
+    seen = printable(scrub.text(_describe(error)), 300)
+    if isinstance(error, _NOT_SENT):
+        fault = NotSentError(f"the request was not sent: {seen}")
+        fault.permanent = isinstance(error, _NO_USE_TRYING_AGAIN)
+        return fault
+    if isinstance(error, TimeoutError) and request.repeatable:
+        return ClientTimeoutError(f"no complete answer in time: {seen}")
+    return TransportError(f"no usable answer: {seen}")
+
+
+# Only these prove that no byte of the request left. Note the relations: ClientConnectorError is
+# a ClientOSError, which proves nothing, and ConnectionTimeoutError shares its base with
+# SocketTimeoutError, which comes after sending.
+_NOT_SENT: Final = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientConnectorCertificateError,
+    aiohttp.ServerFingerprintMismatch,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+)
+
+_NO_USE_TRYING_AGAIN: Final = (
+    aiohttp.ClientConnectorCertificateError,
+    aiohttp.ServerFingerprintMismatch,
+    aiohttp.InvalidURL,
+)
+
+
+def _describe(error: Exception) -> str:
+    """Name what was seen, by ``str``: the ``repr`` of many of them holds the headers."""
+    name = type(error).__name__
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"{name} for {error.host}:{error.port}: {_describe(error.certificate_error)}"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"{name} to {error.host}:{error.port}: {_describe(error.os_error)}"
+    if isinstance(error, ssl.SSLError):
+        return f"{name}: {getattr(error, 'verify_message', '') or error.reason or 'TLS failed'}"
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"{name}: {error.strerror or os.strerror(error.errno)}"
+    return f"{name}: {error}" if str(error) else name
