@@ -1,0 +1,74 @@
+"""Asyncio client for outboundIQ's NRM API: what users import, and nothing else.
+
+Start at ``NRMClient``; what became of each action is in ``results``, what can go wrong in
+``errors``. The sandbox is in ``nrm_async.sandbox`` and is not loaded from here.
+"""
+
+from nrm_async._session import ClientState
+from nrm_async._version import __version__
+from nrm_async.actions import Action, Activate, Pause, Remediate, normalize_ani
+from nrm_async.client import NRMClient
+from nrm_async.config import RetryPolicy, Timeouts
+from nrm_async.errors import (
+    APIError,
+    AuthenticationError,
+    BatchError,
+    ClientStateError,
+    ClientTimeoutError,
+    ConfigurationError,
+    InvalidRequestError,
+    InventoryDriftError,
+    NotSentError,
+    NRMError,
+    OutcomeUnknownError,
+    RateLimitError,
+    RejectedError,
+    ResponseError,
+    ServerError,
+    TransportError,
+)
+from nrm_async.inventory import Inventory
+from nrm_async.listing import AniStream, PageStream
+from nrm_async.models import Ani, AniPage, MalformedRow, Receipt
+from nrm_async.results import BatchReport, CallResult, Failed, Outcome, Succeeded
+
+__all__ = [
+    "APIError",
+    "Action",
+    "Activate",
+    "Ani",
+    "AniPage",
+    "AniStream",
+    "AuthenticationError",
+    "BatchError",
+    "BatchReport",
+    "CallResult",
+    "ClientState",
+    "ClientStateError",
+    "ClientTimeoutError",
+    "ConfigurationError",
+    "Failed",
+    "InvalidRequestError",
+    "Inventory",
+    "InventoryDriftError",
+    "MalformedRow",
+    "NRMClient",
+    "NRMError",
+    "NotSentError",
+    "Outcome",
+    "OutcomeUnknownError",
+    "PageStream",
+    "Pause",
+    "RateLimitError",
+    "Receipt",
+    "RejectedError",
+    "Remediate",
+    "ResponseError",
+    "RetryPolicy",
+    "ServerError",
+    "Succeeded",
+    "Timeouts",
+    "TransportError",
+    "__version__",
+    "normalize_ani",
+]

@@ -1,0 +1,332 @@
+"""Concurrent pages, given out in order: what reads ``GET /anis`` from the first page to the last.
+
+A callable that fetches one page comes in; pages, rows or a whole inventory come out. Page 1 is
+read first, because it announces the rest; then a window of pages is fetched ahead, and topped
+up as pages are taken from it, so memory is bounded by the window. Where the listing ends is
+decided by ``Course``, which has no I/O.
+
+What is fetched is decoded only when its turn comes. Decoding a page of 1,000 rows takes
+milliseconds: pages that arrive together neither block the event loop in a row nor hold up the
+requests for the pages behind them.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from types import TracebackType
+from typing import Any, Final, Literal, Self, TypeAlias
+
+import attrs
+
+from nrm_async.errors import ClientStateError, InventoryDriftError, ResponseError
+from nrm_async.inventory import Inventory
+from nrm_async.models import Ani, AniPage, MalformedRow
+
+__all__ = ["AniStream", "OnDrift", "PageStream"]
+
+OnDrift: TypeAlias = Literal["repair", "report", "raise"]
+ReadPage: TypeAlias = Callable[[], AniPage]
+FetchPage: TypeAlias = Callable[[int], Awaitable[ReadPage]]
+Fetched: TypeAlias = ReadPage | Exception
+Spawn: TypeAlias = Callable[[Coroutine[Any, Any, Fetched]], "asyncio.Task[Fetched]"]
+
+# Far beyond any account (100 million rows at full pages); it only ends a server that never does.
+_MAX_PAGES: Final = 100_000
+
+# One page without new rows may lie between others while rows are deleted; two in a row are the
+# end, whatever was announced.
+_BARREN_PAGES_AT_THE_END: Final = 2
+
+_MAX_PASSES: Final = 4
+
+
+@attrs.define
+class Course:
+    """Where a listing stands: shown each page in turn, it knows how far to read and when to end.
+
+    The server's ``can_next_page``, ``total_pages`` and ``total_anis`` are known to contradict
+    each other, so none of them is trusted alone. As long as any of them says that there is
+    more, reading goes on; pages without new rows end it all the same.
+
+    Attributes:
+        page_size: Rows asked for on each page.
+        goes_on: Whether there may be more pages.
+    """
+
+    page_size: int
+    goes_on: bool = True
+    _seen: int = 0
+    _announced: int = 0
+    _barren: int = 0
+    _first: tuple[int | str, ...] = ()
+    _last: tuple[int | str, ...] = ()
+
+    @property
+    def horizon(self) -> int:
+        """The last page worth asking for, as far as is known now."""
+        return max(self._announced, self._seen + 1) if self.goes_on else 0
+
+    def observe(self, page: AniPage) -> bool:
+        """Take the next page in order; say whether it has anything new to give out.
+
+        Raises:
+            ResponseError: The listing has no end.
+        """
+        is_new = self._is_new(page)
+        self._barren = 0 if is_new else self._barren + 1
+        self._seen = page.page
+        self._announced = _pages_announced(page, self.page_size)
+        self.goes_on = self._says_more(page)
+        if self.goes_on and self._seen >= _MAX_PAGES:
+            self.goes_on = False
+            raise ResponseError(f"the listing does not end: page {_MAX_PAGES:,} is not the last")
+        return is_new or page.page == 1
+
+    def _says_more(self, page: AniPage) -> bool:
+        is_announced = page.page < self._announced
+        if self._barren:
+            return is_announced and self._barren < _BARREN_PAGES_AT_THE_END
+        return is_announced or _hints_at_more(page, self.page_size)
+
+    def _is_new(self, page: AniPage) -> bool:
+        """Whether the page has rows, and is not the one before or the first one over again."""
+        ids = tuple([row.id for row in page.data])
+        is_repeat = bool(ids) and ids in (self._first, self._last)
+        self._first, self._last = (self._first or ids), ids
+        return bool(page.malformed) or (bool(ids) and not is_repeat)
+
+
+def _pages_announced(page: AniPage, page_size: int) -> int:
+    by_rows = -(-(page.total_anis or 0) // page_size)
+    return min(max(page.total_pages or 0, by_rows), _MAX_PAGES)
+
+
+def _hints_at_more(page: AniPage, page_size: int) -> bool:
+    if page.can_next_page is None and page.total_pages is None and page.total_anis is None:
+        return len(page.data) + len(page.malformed) >= page_size
+    return page.can_next_page is True
+
+
+class PageStream(AsyncIterator[AniPage]):
+    """The pages of a listing, in order: an async iterator, and an async context manager.
+
+    Pages are fetched by plain tasks in a window ahead of the reader. Leaving early needs no
+    ceremony: the tasks are cancelled when the stream is dropped, closed, or its client closes.
+    Cancelling the reader loses no page: the stream can be read on.
+    """
+
+    def __init__(
+        self, fetch_page: FetchPage, spawn: Spawn, *, page_size: int, prefetch: int
+    ) -> None:
+        self._fetch_page = fetch_page
+        self._spawn = spawn
+        self._prefetch = prefetch
+        self._course = Course(page_size)
+        self._window: deque[asyncio.Task[Fetched]] = deque()
+        self._asked = 0
+        self._is_reading = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> AniPage:
+        if self._is_reading:
+            raise RuntimeError("the stream is already being read by another task")
+        self._is_reading = True
+        try:
+            return await self._next_new_page()
+        finally:
+            self._is_reading = False
+
+    async def _next_new_page(self) -> AniPage:
+        while self._course.goes_on:
+            self._top_up(self._prefetch)
+            await asyncio.wait((self._window[0],))
+            # The first one is here, so one more may be asked for, and goes out before the
+            # decoding takes the loop. Until it is taken, nothing is lost by cancellation.
+            self._top_up(self._prefetch + 1)
+            await asyncio.sleep(0)
+            page = self._take()
+            if self._observe(page):
+                return page
+        raise StopAsyncIteration
+
+    def _top_up(self, size: int) -> None:
+        """Ask for as many pages as a window of this size has room for."""
+        while len(self._window) < size and self._asked < self._course.horizon:
+            self._asked += 1
+            self._window.append(self._spawn(_caught(self._fetch_page, self._asked)))
+
+    def _take(self) -> AniPage:
+        task = self._window.popleft()
+        if task.cancelled():
+            self._stop()
+            raise ClientStateError("the client was closed while the listing was read")
+        try:
+            return _read(task.result())
+        except Exception:
+            self._stop()
+            raise
+
+    def _observe(self, page: AniPage) -> bool:
+        is_new = self._course.observe(page)
+        self._top_up(self._prefetch)
+        if not self._course.goes_on:
+            self._cancel()  # what was asked for beyond the end
+        return is_new
+
+    def _stop(self) -> None:
+        self._course.goes_on = False
+        self._cancel()
+
+    def _cancel(self) -> None:
+        for task in self._window:
+            if not task.get_loop().is_closed():
+                task.cancel()
+        self._window.clear()
+
+    async def aclose(self) -> None:
+        """Stop reading and wait until no task of this stream is left. Safe to call twice."""
+        tasks = tuple(self._window)
+        self._stop()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        self._cancel()
+
+
+async def _caught(fetch_page: FetchPage, page: int) -> Fetched:
+    """An error as a value: a task that nobody asks any more must not complain."""
+    try:
+        return await fetch_page(page)
+    except Exception as error:  # noqa: BLE001 - it is raised where the page's turn comes
+        return error
+
+
+def _read(fetched: Fetched) -> AniPage:
+    if isinstance(fetched, Exception):
+        raise fetched
+    return fetched()
+
+
+class AniStream(AsyncIterator[Ani]):
+    """The numbers of a listing, in page order: an async iterator, and an async context manager.
+
+    Up to ``prefetch`` pages are fetched ahead, concurrently. Leaving the loop early is fine.
+    Acting on numbers while they are read shifts the pages under the reader: read the whole
+    inventory first, act second.
+    """
+
+    def __init__(self, pages: PageStream) -> None:
+        self._pages = pages
+        self._rows: Iterator[Ani] = iter(())
+
+    def pages(self) -> PageStream:
+        """The same listing page by page, with the envelopes."""
+        return self._pages
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Ani:
+        while True:
+            for row in self._rows:
+                return row
+            self._rows = iter(await anext(self._pages))
+
+    async def aclose(self) -> None:
+        """Stop reading and wait until no task of this stream is left. Safe to call twice."""
+        await self._pages.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+@attrs.define
+class _Pass:
+    """One pass over all pages, and the signs of change that it saw."""
+
+    rows: dict[str, Ani] = attrs.field(factory=dict)
+    malformed: list[MalformedRow] = attrs.field(factory=list)
+    totals: set[int | None] = attrs.field(factory=set)
+    duplicates: int = 0
+    pages: int = 0
+
+    def add(self, page: AniPage) -> None:
+        self.pages += 1
+        self.totals.add(page.total_anis)
+        self.malformed.extend(page.malformed)
+        before = len(self.rows)
+        for row in page.data:
+            self.rows.setdefault(str(row.id), row)
+        self.duplicates += len(page.data) - (len(self.rows) - before)
+
+    @property
+    def has_drifted(self) -> bool:
+        read = len(self.rows) + len(self.malformed)
+        return self.duplicates > 0 or bool(self.totals - {None, read})
+
+
+async def read_inventory(open_pages: Callable[[], PageStream], on_drift: OnDrift) -> Inventory:
+    """Read all pages, and again until two passes agree where that is asked for.
+
+    Raises:
+        InventoryDriftError: Two passes did not agree, and ``on_drift`` is ``"raise"``.
+    """
+    started = asyncio.get_running_loop().time()
+    limit = {"report": 1, "raise": 2, "repair": _MAX_PASSES}[on_drift]
+    passes: list[_Pass] = []
+    consistent = False
+    while len(passes) < limit and not consistent:
+        passes.append(await _read_all(open_pages()))
+        consistent = len(passes) > 1 and passes[-1].rows.keys() == passes[-2].rows.keys()
+    if on_drift == "raise" and not consistent:
+        raise InventoryDriftError(
+            f"the inventory changed while it was read: {len(passes[0].rows)} numbers in the "
+            f"first pass, {len(passes[-1].rows)} in the second, or other ones"
+        )
+    return _inventory(
+        passes, consistent=consistent, elapsed=asyncio.get_running_loop().time() - started
+    )
+
+
+async def _read_all(pages: PageStream) -> _Pass:
+    whole = _Pass()
+    async with pages:
+        async for page in pages:
+            whole.add(page)
+    return whole
+
+
+def _inventory(passes: list[_Pass], *, consistent: bool, elapsed: float) -> Inventory:
+    last = passes[-1]
+    return Inventory(
+        rows=tuple(last.rows.values()),
+        complete=not last.malformed and (consistent or not last.has_drifted),
+        consistent=consistent,
+        passes=len(passes),
+        pages=sum(one.pages for one in passes),
+        duplicates=last.duplicates,
+        malformed=tuple(last.malformed),
+        elapsed=elapsed,
+    )
