@@ -1,0 +1,86 @@
+"""What several tests share: a stub API on loopback, and rows and pages as values."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
+
+import attrs
+import pytest
+from aiohttp import web
+
+from nrm_async import Ani, AniPage, NRMClient
+
+API_KEY = "test-key-0123456789"
+
+Answer: TypeAlias = Callable[[web.Request], web.StreamResponse | Awaitable[web.StreamResponse]]
+
+
+@attrs.define
+class StubAPI:
+    """Answers every request with what ``answer`` says, and remembers what it saw."""
+
+    url: str = ""
+    answer: Answer = attrs.field(default=lambda request: web.json_response({}))
+    requests: list[web.Request] = attrs.field(factory=list)
+    bodies: list[bytes] = attrs.field(factory=list)
+
+    def reply(
+        self, body: object, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Answer with this body from now on: JSON, or text as it is."""
+        text = body if isinstance(body, str) else json.dumps(body)
+        kind = "text/html" if isinstance(body, str) else "application/json"
+        self.answer = lambda request: web.Response(
+            text=text, status=status, content_type=kind, headers=headers
+        )
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(request)
+        self.bodies.append(await request.read())
+        answer = self.answer(request)
+        return answer if isinstance(answer, web.StreamResponse) else await answer
+
+
+@pytest.fixture
+async def stub_api() -> AsyncIterator[StubAPI]:
+    """A real HTTP server on loopback that says what a test tells it to."""
+    stub = StubAPI()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", stub.handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    stub.url = f"http://{host}:{port}/nrm"
+    try:
+        yield stub
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def client(stub_api: StubAPI) -> AsyncIterator[NRMClient]:
+    """A client of the stub API."""
+    async with NRMClient(API_KEY, base_url=stub_api.url) as nrm:
+        yield nrm
+
+
+def make_row(number: int, **fields: Any) -> Ani:
+    """The ``number``-th row of an inventory."""
+    return Ani(id=number, phone=str(2_000_000_000 + number), **fields)
+
+
+def make_page(page: int, page_size: int, total: int, **said: Any) -> AniPage:
+    """A page of an inventory of ``total`` rows; ``said`` replaces parts of the envelope."""
+    numbers = range((page - 1) * page_size, min(page * page_size, total))
+    pages = -(-total // page_size)
+    truth: dict[str, Any] = {
+        "count": len(numbers),
+        "total_anis": total,
+        "total_pages": pages,
+        "can_next_page": page < pages,
+        "can_prev_page": page > 1,
+    }
+    rows = tuple(make_row(number) for number in numbers)
+    return AniPage(data=rows, page=page, page_size=page_size, **(truth | said))
