@@ -1,5 +1,6 @@
 """What several tests share: a stub API on loopback, and rows and pages as values."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
@@ -39,6 +40,15 @@ class StubAPI:
         self.bodies.append(await request.read())
         answer = self.answer(request)
         return answer if isinstance(answer, web.StreamResponse) else await answer
+
+
+def pytest_collection_finish() -> None:
+    """Say that there is no event loop yet, before the first test runs.
+
+    looptime asks for the current loop around every test; ahead of the first coroutine test that
+    would make one that nobody closes, and some later test would fail over its ResourceWarning.
+    """
+    asyncio.set_event_loop(None)
 
 
 @pytest.fixture

@@ -1,0 +1,61 @@
+"""The rules for what a sandbox is built from; each failure names the argument and the rule."""
+
+import ipaddress
+import math
+import re
+from datetime import datetime
+from typing import Final
+
+_KEY: Final = re.compile(r"[!-~]+")  # visible ASCII: what an Authorization header can carry
+
+
+def whole_number(name: str, value: object, least: int, most: int | None = None) -> int:
+    """``value`` itself; ValueError unless it is an int within its limits."""
+    if isinstance(value, int) and not isinstance(value, bool):  # noqa: SIM102 - one rule a line
+        if least <= value and (most is None or value <= most):
+            return value
+    rule = f"of at least {least}" if most is None else f"from {least} to {most}"
+    raise ValueError(f"{name} must be a whole number {rule}, not {value!r}")
+
+
+def seconds(name: str, value: object) -> float:
+    """``value`` itself; ValueError unless it is finite and not negative."""
+    if isinstance(value, int | float) and not isinstance(value, bool):  # noqa: SIM102 - as above
+        if math.isfinite(value) and value >= 0:
+            return value
+    raise ValueError(f"{name} must be a finite number of seconds, at least 0, not {value!r}")
+
+
+def refusal_status(value: object) -> int:
+    """``value`` itself; ValueError unless it is 200 or a client error."""
+    if not isinstance(value, int) or not (value == 200 or 400 <= value < 500):
+        raise ValueError(f"refusal_status must be 200 or from 400 to 499, not {value!r}")
+    return value
+
+
+def key(value: object) -> str:
+    """``value`` itself; ValueError (that does not show it) unless a header can carry it."""
+    if not isinstance(value, str) or not _KEY.fullmatch(value):
+        raise ValueError("api_key must be visible ASCII characters without spaces, at least one")
+    return value
+
+
+def loopback(host: str) -> str:
+    """The address to bind; ValueError unless ``host`` can only be reached from this machine."""
+    if host == "localhost":
+        # Not looked up: it may mean two addresses, which would give two ports.
+        return "127.0.0.1"
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        address = None
+    if address is None or not address.is_loopback or str(address).startswith("::ffff:"):
+        raise ValueError(f"host must be loopback (127.0.0.0/8, ::1 or localhost), not {host!r}")
+    return str(address)
+
+
+def aware(name: str, value: datetime) -> datetime:
+    """``value`` itself; ValueError when it is naive."""
+    if value.tzinfo is None:
+        raise ValueError(f"{name} must answer aware datetimes, not the naive {value!r}")
+    return value
