@@ -232,6 +232,12 @@ class AniStream(AsyncIterator[Ani]):
     def __init__(self, pages: PageStream) -> None:
         self._pages = pages
         self._rows: Iterator[Ani] = iter(())
+        self._malformed: list[MalformedRow] = []
+
+    @property
+    def malformed(self) -> tuple[MalformedRow, ...]:
+        """Rows passed over so far because they could not be understood."""
+        return tuple(self._malformed)
 
     def pages(self) -> PageStream:
         """The same listing page by page, with the envelopes."""
@@ -244,7 +250,9 @@ class AniStream(AsyncIterator[Ani]):
         while True:
             for row in self._rows:
                 return row
-            self._rows = iter(await anext(self._pages))
+            page = await anext(self._pages)
+            self._malformed.extend(page.malformed)
+            self._rows = iter(page)
 
     async def aclose(self) -> None:
         """Stop reading and wait until no task of this stream is left. Safe to call twice."""

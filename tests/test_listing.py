@@ -12,7 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nrm_async import AniPage, AniStream, InventoryDriftError, PageStream, ResponseError
+from nrm_async import (
+    AniPage,
+    AniStream,
+    InventoryDriftError,
+    MalformedRow,
+    PageStream,
+    ResponseError,
+)
 from nrm_async.errors import ServerError
 from nrm_async.listing import Course, read_inventory
 from tests.conftest import make_page, make_row
@@ -257,6 +264,19 @@ async def test_pages_carry_their_envelopes() -> None:
         (2, 10, 25),
         (3, 5, 25),
     ]
+
+
+@pytest.mark.looptime
+async def test_rows_that_cannot_be_read_are_named_by_the_stream() -> None:
+    """A bad row costs a row, and not without a word."""
+    bad = MalformedRow("$.data[1].phone", "is missing")
+
+    def pages(page: int) -> AniPage:
+        return attrs.evolve(make_page(page, PAGE_SIZE, 20), malformed=(bad,))
+
+    stream = AniStream(Server(pages).stream())
+    assert len([row async for row in stream]) == 20
+    assert stream.malformed == (bad, bad)
 
 
 @pytest.mark.looptime

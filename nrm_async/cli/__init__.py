@@ -1,0 +1,21 @@
+"""The command: look at an inventory, act on numbers, run a sandbox, see a demonstration.
+
+It uses the SDK as any other program would; only turning values into plain data is borrowed from
+inside.
+
+::
+
+    app      the commands, their arguments and help
+    options  what several commands share: where the API is, and how hard to work it
+    run      from a coroutine to an exit code: errors become one line each
+    listing  the inventory, as a table or as JSON Lines
+    bulk     actions on many numbers, and what became of each
+    numbers  the numbers to act on, from arguments and standard input
+    demo     a demonstration against a sandbox, checked against the sandbox's books
+    serve    a sandbox until it is told to stop
+    show     text and tables that no stranger's words can break
+"""
+
+from nrm_async.cli.app import main
+
+__all__ = ["main"]

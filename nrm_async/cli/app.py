@@ -1,0 +1,163 @@
+"""The commands: their arguments, their help, and nothing of what they do."""
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NoReturn, TypeVar
+
+import click
+
+from nrm_async import __version__
+from nrm_async.cli.bulk import ActionName, act
+from nrm_async.cli.demo import demo
+from nrm_async.cli.listing import Wanted, list_numbers
+from nrm_async.cli.options import Connection, connection, json_lines
+from nrm_async.cli.run import INTERRUPTED, run, tolerant_output
+from nrm_async.cli.serve import serve
+from nrm_async.sandbox import Sandbox
+
+_EPILOG: Final = """\
+The API key is read from OUTBOUNDIQ_API_KEY in the environment, and from nowhere else: a key on
+the command line would show in process lists.
+
+\b
+Exit codes:
+  0  all numbers listed, all actions applied
+  1  some were not, or something failed on the way
+  2  wrong usage or settings; nothing was sent
+  3  the API does not accept the key
+"""
+
+_MOST_ANIS: Final = 1_000_000  # twice the largest account known; it only stops slips
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_anis_argument: Final = click.argument("anis", metavar="ANI...", nargs=-1, required=True)
+_carrier: Final = click.option("--carrier", metavar="ID", help="Six-digit carrier id.")
+_note: Final = click.option("--note", metavar="TEXT", help="Free text.")
+_seed: Final = click.option(
+    "--seed", type=int, default=1, show_default=True, help="Same seed, same numbers."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and exit with its code; ``None`` takes the arguments of the process."""
+    tolerant_output()
+    try:
+        # Not click's standalone mode: it has words and a code of its own for Ctrl-C.
+        code = app.main(arguments, prog_name="nrm-async", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except click.Abort:
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def app() -> None:
+    """Work with the NRM API: list numbers, pause, activate and remediate them in bulk."""
+
+
+@app.command("demo")
+@click.option("--anis", type=click.IntRange(1, _MOST_ANIS), default=5_000, show_default=True,
+              help="Numbers in the inventory.")  # fmt: skip
+@_seed
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as one JSON object.")
+def _demo(anis: int, seed: int, *, as_json: bool) -> int:
+    """Show the SDK at work on a sandbox, in a few seconds.
+
+    Needs no account and no key. Lists an inventory, acts on the unhealthy numbers, and checks
+    what was reported against the sandbox's own books: exit code 1 if they differ.
+    """
+    return run(demo(anis, seed, as_json=as_json))
+
+
+@app.command("sandbox")
+@click.option("--anis", type=click.IntRange(0, _MOST_ANIS), default=500, show_default=True,
+              help="Numbers in the inventory.")  # fmt: skip
+@_seed
+@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True,
+              help="Port on this machine; 0 takes a free one.")  # fmt: skip
+@click.option("--api-key", default="sandbox-key", show_default=True, help="The key to let in.")
+@click.option("--latency", type=float, default=0.0, show_default=True,
+              help="Seconds added to each answer.")  # fmt: skip
+def _sandbox(anis: int, seed: int, port: int, api_key: str, latency: float) -> int:
+    """Run a local emulator of the NRM API until Ctrl-C.
+
+    It listens on this machine only, and forgets everything when it stops.
+    """
+    try:
+        sandbox = Sandbox(anis, seed, api_key=api_key, latency=latency, port=port)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    return run(serve(sandbox, port))
+
+
+@app.command("anis")
+@click.option("--number", metavar="PREFIX", help="Only numbers that begin with these digits.")
+@click.option("--page", type=int, metavar="N", help="Only this page, from 1.")
+@click.option("--page-size", type=int, metavar="N", help="Rows on a page, 1 to 1000.")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many numbers.")
+@json_lines
+@connection
+def _anis(
+    number: str | None,
+    page: int | None,
+    page_size: int | None,
+    limit: int | None,
+    *,
+    as_json: bool,
+    **settings: Any,
+) -> int:
+    """List the numbers of the account, as they come."""
+    wanted = Wanted(number, page, page_size, limit)
+    return run(list_numbers(Connection(**settings), wanted, as_json=as_json))
+
+
+@app.command("pause")
+@_anis_argument
+@_carrier
+@_note
+@click.option("--date", metavar="DATE", help="YYYY-MM-DD or YYYYMMDDHHMMSS; now if left out.")
+@json_lines
+@connection
+def _pause(**arguments: Any) -> int:
+    """Rest numbers: they go into their cooling-off period. '-' reads numbers from input."""
+    return _act("pause", ("carrier", "note", "date"), **arguments)
+
+
+@app.command("activate")
+@_anis_argument
+@click.option("--date", metavar="DATE", required=True, help="YYYY-MM-DD or YYYYMMDDHHMMSS.")
+@_carrier
+@_note
+@json_lines
+@connection
+def _activate(**arguments: Any) -> int:
+    """Bring rested numbers back. '-' reads numbers from input."""
+    return _act("activate", ("carrier", "note", "date"), **arguments)
+
+
+@app.command("remediate")
+@_anis_argument
+@_carrier
+@_note
+@json_lines
+@connection
+def _remediate(**arguments: Any) -> int:
+    """Ask carriers to clear spam labels. '-' reads numbers from input."""
+    return _act("remediate", ("carrier", "note"), **arguments)
+
+
+def _act(
+    name: ActionName,
+    about: tuple[str, ...],
+    *,
+    anis: tuple[str, ...],
+    as_json: bool,
+    **given: Any,
+) -> int:
+    """Run one of the actions; ``about`` names the options that describe it to the API."""
+    options = {key: given.pop(key) for key in about}
+    return run(act(name, anis, options, Connection(**given), as_json=as_json))

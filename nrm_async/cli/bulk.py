@@ -1,0 +1,167 @@
+"""Actions on many numbers, and what became of each."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Literal, TypeAlias
+
+import attrs
+from rich.console import Console
+
+from nrm_async import (
+    AuthenticationError,
+    BatchReport,
+    CallResult,
+    Failed,
+    NRMClient,
+    Outcome,
+    Succeeded,
+)
+from nrm_async.cli.numbers import numbers
+from nrm_async.cli.options import Connection
+from nrm_async.cli.run import AUTHENTICATION, FAILED, OK
+from nrm_async.cli.show import Cell, Column, complain, console, counted, json_line, line, table
+
+ActionName: TypeAlias = Literal["pause", "activate", "remediate"]
+
+_CALLS: Final[Mapping[ActionName, Callable[..., Awaitable[BatchReport]]]] = {
+    "pause": NRMClient.pause_many,
+    "activate": NRMClient.activate_many,
+    "remediate": NRMClient.remediate_many,
+}
+_COLUMNS: Final = (Column("ANI", 10), Column("Outcome", 11), Column("Status or error"))
+
+
+async def act(
+    name: ActionName,
+    given: Sequence[str],
+    options: Mapping[str, str | None],
+    connection: Connection,
+    *,
+    as_json: bool,
+) -> int:
+    """Act on the numbers given and print what became of each."""
+    output = _Lines(name) if as_json else _Table(console())
+    async with connection.client() as client:
+        call = _CALLS[name](
+            client, output.until_closed(numbers(given)), on_result=output.take, **options
+        )
+        report = await _finished(call, output)
+    output.end(report)
+    return _code_of(report)
+
+
+async def _finished(call: Awaitable[BatchReport], output: "_Table | _Lines") -> BatchReport:
+    """Wait for the batch; if something ends it early, show what is known all the same."""
+    try:
+        return await call
+    except BaseException as error:
+        report = getattr(error, "report", None)
+        if isinstance(report, BatchReport) and not output.is_closed:
+            output.end(report)
+            if isinstance(error, asyncio.CancelledError):
+                complain("interrupted: what is not shown may or may not have been applied")
+        raise
+
+
+def _code_of(report: BatchReport) -> int:
+    if any(isinstance(result.error, AuthenticationError) for result in report.failed):
+        return AUTHENTICATION
+    return OK if report.ok else FAILED
+
+
+@attrs.define
+class _Output:
+    """Where results go; when its reader has gone, no further number is begun."""
+
+    is_closed: bool = attrs.field(default=False, init=False)
+
+    async def until_closed(self, source: AsyncIterator[str]) -> AsyncIterator[str]:
+        async for item in source:
+            if self.is_closed:
+                return
+            yield item
+
+
+@attrs.define
+class _Table(_Output):
+    """Results for people: a table in the order of the input, and the sum of it."""
+
+    screen: Console = attrs.field()
+
+    def take(self, result: CallResult) -> None:
+        """Nothing yet: a table is drawn at the end."""
+
+    def end(self, report: BatchReport) -> None:
+        table(self.screen, _COLUMNS, (_cells(result) for result in report))
+        line(self.screen, summary(report))
+
+
+@attrs.define
+class _Lines(_Output):
+    """Results for programs: a line for each as it comes, so an interruption loses none."""
+
+    name: ActionName = attrs.field()
+    _written: set[int] = attrs.field(factory=set, init=False)
+
+    def take(self, result: CallResult) -> None:
+        try:
+            json_line(_plain(result, self.name))
+            sys.stdout.flush()
+        except OSError:
+            self.is_closed = True
+            raise
+        self._written.add(result.index)
+
+    def end(self, report: BatchReport) -> None:
+        for result in report:
+            if result.index not in self._written:
+                self.take(result)
+
+
+def summary(report: BatchReport) -> str:
+    """The sum of a report, in one line."""
+    counts = ", ".join(
+        f"{count:,} {_words(outcome)}" for outcome, count in report.counts.items() if count
+    )
+    return f"{counted(len(report))} in {report.elapsed:.2f} s: {counts or 'nothing to do'}"
+
+
+def _words(outcome: Outcome) -> str:
+    return outcome.value.replace("_", " ")
+
+
+def _cells(result: CallResult) -> tuple[Cell, ...]:
+    said = result.receipt.status if result.ok else result.error.message
+    return result.ani, _words(result.outcome), said
+
+
+def _plain(result: CallResult, name: ActionName) -> dict[str, Any]:
+    return {
+        "index": result.index,
+        "ani": result.ani,
+        "action": name,
+        "outcome": result.outcome.value,
+        "ok": result.ok,
+        "attempts": result.attempts,
+        "elapsed": round(result.elapsed, 4),
+        **(_success(result) if result.ok else _failure(result)),
+    }
+
+
+def _success(result: Succeeded) -> dict[str, Any]:
+    return {
+        "status": result.receipt.status,
+        "error": None,
+        "error_type": None,
+        "request_id": result.receipt.request_id,
+    }
+
+
+def _failure(result: Failed) -> dict[str, Any]:
+    return {
+        "status": None,
+        "error": result.error.message,
+        "error_type": type(result.error).__name__,
+        "request_id": getattr(result.error, "request_id", None),
+    }

@@ -1,0 +1,84 @@
+"""From a coroutine to an exit code: whatever ends it becomes one clear line, never a traceback."""
+
+import asyncio
+import atexit
+import io
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from nrm_async import AuthenticationError, ConfigurationError, InvalidRequestError, NRMError
+from nrm_async.cli.show import complain
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+AUTHENTICATION: Final = 3
+INTERRUPTED: Final = 130  # 128 + SIGINT, and
+BROKEN_PIPE: Final = 141  # 128 + SIGPIPE: what shells report for programs that these end
+
+
+def run(work: Coroutine[Any, Any, int]) -> int:
+    """Run a command to its end.
+
+    Returns:
+        The code that the command gave, or the one of the error that ended it.
+    """
+    try:
+        code = asyncio.run(work)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _drop_output()
+        return BROKEN_PIPE
+    except NRMError as error:
+        complain(words_of(error))
+        return code_of(error)
+    except OSError as error:
+        _drop_output()
+        complain(f"input or output failed: {error}")
+        return FAILED
+    return code
+
+
+def code_of(error: NRMError) -> int:
+    """The exit code that an error of the SDK means."""
+    if isinstance(error, AuthenticationError):
+        return AUTHENTICATION
+    return USAGE if isinstance(error, ConfigurationError | InvalidRequestError) else FAILED
+
+
+def words_of(error: NRMError) -> str:
+    """The error, with the request id that support will ask for."""
+    request_id = getattr(error, "request_id", None)
+    return f"{error} [request id {request_id}]" if request_id else str(error)
+
+
+def tolerant_output() -> None:
+    """Neither a closed stream nor a character that its encoding lacks may end a command."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started the command
+            setattr(sys, name, _nowhere())
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _nowhere() -> TextIO:
+    nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open to the end
+    atexit.register(nowhere.close)
+    return nowhere
+
+
+def _drop_output() -> None:
+    """Send what is left to nowhere: the interpreter would complain when it flushes at exit."""
+    try:
+        target = sys.stdout.fileno()
+    except (OSError, ValueError):  # not a file
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, target)
+    os.close(nowhere)
