@@ -108,9 +108,9 @@ class NRMClient:
         self._session = Session(self._settings, _usable(session))
 
     def __repr__(self) -> str:
-        settings = getattr(self, "_settings", None)
-        if settings is None:  # a traceback may show a client whose settings were refused
-            return "<NRMClient without settings>"
+        if not hasattr(self, "_session"):  # a traceback may show one that was refused
+            return "<NRMClient, not made>"
+        settings = self._settings
         return (
             f"<NRMClient {settings.base_url} max_concurrency={settings.max_concurrency} "
             f"{self.state.value}>"

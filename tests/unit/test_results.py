@@ -1,0 +1,280 @@
+"""What became of each call: no result says more than is known, and a report adds them up."""
+
+import pickle
+from typing import Any
+
+import attrs
+import pytest
+
+from nrm_async.actions import Pause
+from nrm_async.errors import (
+    APIError,
+    AuthenticationError,
+    BatchError,
+    ClientStateError,
+    ClientTimeoutError,
+    ConfigurationError,
+    InvalidRequestError,
+    NotSentError,
+    NRMError,
+    OutcomeUnknownError,
+    RateLimitError,
+    RejectedError,
+    ResponseError,
+    ServerError,
+    TransportError,
+)
+from nrm_async.models import Ani, Receipt
+from nrm_async.results import (
+    BatchReport,
+    CallResult,
+    Failed,
+    Outcome,
+    Succeeded,
+    conclude,
+    outcome_of,
+)
+
+ACTION = Pause("2345678901")
+RECEIPT = Receipt("2345678901", "paused", "r-1")
+
+
+def repeat_refused() -> RejectedError:
+    """A refusal that may mean that an earlier attempt worked."""
+    error = RejectedError(400, "not active")
+    error.maybe_applied = True
+    return error
+
+
+OUTCOMES: list[tuple[NRMError, Outcome]] = [
+    (RejectedError(400, "no"), Outcome.REJECTED),
+    (RejectedError(200, "within cooldown"), Outcome.REJECTED),
+    (NotSentError("refused"), Outcome.NOT_APPLIED),
+    (RateLimitError(429, "slow"), Outcome.NOT_APPLIED),
+    (AuthenticationError(401, "who"), Outcome.NOT_APPLIED),
+    (ConfigurationError("moved"), Outcome.NOT_APPLIED),
+    (InvalidRequestError("ani must not be empty"), Outcome.NOT_APPLIED),
+    (ClientStateError("closed"), Outcome.NOT_APPLIED),
+    (OutcomeUnknownError("html", 200), Outcome.UNKNOWN),
+    (repeat_refused(), Outcome.UNKNOWN),
+    (TransportError("reset"), Outcome.UNKNOWN),
+    (ClientTimeoutError("slow"), Outcome.UNKNOWN),
+    (ServerError(500, "down"), Outcome.UNKNOWN),
+    (APIError(302, "elsewhere"), Outcome.UNKNOWN),
+    (ResponseError("no page"), Outcome.UNKNOWN),
+    (NRMError("anything"), Outcome.UNKNOWN),
+]
+each_error = pytest.mark.parametrize(("error", "outcome"), OUTCOMES, ids=repr)
+
+
+def failed(index: int, error: NRMError, item: object = "2345678901") -> CallResult:
+    return conclude(index, item, ACTION, error, 1, 0.1)
+
+
+def succeeded(index: int, outcome: Outcome = Outcome.APPLIED) -> Succeeded:
+    return Succeeded(
+        index=index, input="2345678901", action=ACTION, outcome=outcome, receipt=RECEIPT
+    )
+
+
+def bad_input(index: int, item: object) -> Failed:
+    error = InvalidRequestError("ani must be digits")
+    return Failed(index=index, input=item, action=None, outcome=Outcome.NOT_APPLIED, error=error)
+
+
+REPORT = BatchReport(
+    (
+        succeeded(0),
+        failed(1, RejectedError(400, "not active")),
+        succeeded(2, Outcome.CONFIRMED),
+        failed(3, NotSentError("refused")),
+        failed(4, OutcomeUnknownError("reset")),
+        bad_input(5, "call me"),
+        failed(6, RateLimitError(429, "slow")),
+    ),
+    elapsed=1.5,
+)
+
+
+@each_error
+def test_outcome_of(error: NRMError, outcome: Outcome) -> None:
+    """Nothing happened only where the error proves it, refused only where the API said so."""
+    assert outcome_of(error) is outcome
+
+
+@each_error
+def test_failure_is_concluded(error: NRMError, outcome: Outcome) -> None:
+    """A call that ended in an error has its outcome, and an unknown one says so on the error."""
+    result = conclude(3, "input", ACTION, error.at("POST", "/pause", 2, 1.5), 2, 1.5)
+    assert isinstance(result, Failed)
+    assert (result.index, result.input, result.action) == (3, "input", ACTION)
+    assert (result.outcome, result.attempts, result.elapsed) == (outcome, 2, 1.5)
+    assert result.error.maybe_applied is (outcome is Outcome.UNKNOWN)
+    assert error.message in result.error.message
+    at = (result.error.method, result.error.path, result.error.attempts, result.error.elapsed)
+    assert at == ("POST", "/pause", 2, 1.5)
+
+
+@pytest.mark.parametrize("error", [OutcomeUnknownError("html", 200, "r-1"), repeat_refused()])
+def test_error_that_says_so_itself_is_kept(error: NRMError) -> None:
+    """An error that says itself that the action may have been applied stays the very error."""
+    result = conclude(0, "input", ACTION, error, 1, 0.1)
+    assert isinstance(result, Failed)
+    assert result.error is error
+
+
+def test_success_is_concluded() -> None:
+    """A call that was answered with a receipt is applied and carries it."""
+    result = conclude(3, "input", ACTION, RECEIPT, 2, 1.5)
+    assert result == Succeeded(
+        index=3,
+        input="input",
+        action=ACTION,
+        outcome=Outcome.APPLIED,
+        attempts=2,
+        elapsed=1.5,
+        receipt=RECEIPT,
+    )
+
+
+def test_ok_tells_the_two_apart() -> None:
+    """ok is true on the one class and false on the other, whatever the outcome."""
+    assert all(result.ok is isinstance(result, Succeeded) for result in REPORT)
+
+
+def test_outcomes_are_their_names() -> None:
+    """There are five outcomes, and as text each is its name in lower case."""
+    assert [str(outcome) for outcome in Outcome] == [outcome.name.lower() for outcome in Outcome]
+    assert len(Outcome) == 5
+
+
+class Unshowable:
+    """An input that cannot even be written."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    ("item", "shown"),
+    [
+        ("call me", "call me"),
+        (None, "None"),
+        (2.5, "2.5"),
+        (Ani(1, "unreadable"), "unreadable"),
+        (10**5_000, "<int>"),
+        (Unshowable(), "<Unshowable>"),
+    ],
+    ids=["text", "None", "float", "row", "huge", "unshowable"],
+)
+def test_ani_of_a_bad_input(item: object, shown: str) -> None:
+    """A result whose input is no number shows it as it was given, and never raises."""
+    assert bad_input(0, item).ani == shown
+
+
+def test_ani_is_normalised() -> None:
+    """A result with an action shows the action's number, not the caller's spelling."""
+    assert failed(0, NotSentError("refused"), "+1 (234) 567-8901").ani == "2345678901"
+
+
+def test_counts() -> None:
+    """Every outcome is counted, those that did not come up too, and the counts are fixed."""
+    assert dict(REPORT.counts) == {
+        Outcome.APPLIED: 1,
+        Outcome.CONFIRMED: 1,
+        Outcome.REJECTED: 1,
+        Outcome.NOT_APPLIED: 3,
+        Outcome.UNKNOWN: 1,
+    }
+    assert dict(BatchReport(()).counts) == dict.fromkeys(Outcome, 0)
+    with pytest.raises(TypeError):
+        REPORT.counts[Outcome.APPLIED] = 9  # type: ignore[index]  # what is tested
+
+
+@pytest.mark.parametrize(
+    ("outcome", "indexes"),
+    [
+        (Outcome.APPLIED, [0]),
+        (Outcome.CONFIRMED, [2]),
+        (Outcome.REJECTED, [1]),
+        (Outcome.NOT_APPLIED, [3, 5, 6]),
+        (Outcome.UNKNOWN, [4]),
+    ],
+)
+def test_by_outcome(outcome: Outcome, indexes: list[int]) -> None:
+    """The results of one outcome come in input order."""
+    assert [result.index for result in REPORT.by_outcome(outcome)] == indexes
+
+
+def test_succeeded_and_failed() -> None:
+    """Every result is in exactly one of the two, in input order."""
+    assert [result.index for result in REPORT.succeeded] == [0, 2]
+    assert [result.index for result in REPORT.failed] == [1, 3, 4, 5, 6]
+
+
+def test_retryable() -> None:
+    """Only what provably did nothing is retryable, and not an input that breaks a rule."""
+    assert [result.index for result in REPORT.retryable] == [3, 6]
+
+
+def test_ok_of_a_report() -> None:
+    """A report is ok when nothing failed, an empty one too."""
+    assert not REPORT.ok
+    assert BatchReport(REPORT.succeeded).ok
+    assert BatchReport(()).ok
+
+
+def test_raise_if_failed() -> None:
+    """Failures are raised on request, with the number of them, the first one, and all results."""
+    with pytest.raises(BatchError) as caught:
+        REPORT.raise_if_failed()
+    assert caught.value.failed == REPORT.failed
+    expected = "5 of 7 actions did not succeed; the first: 2345678901: HTTP 400: not active"
+    assert str(caught.value) == expected
+
+
+def test_raise_if_failed_without_failures() -> None:
+    """Where nothing failed, nothing is raised."""
+    BatchReport(REPORT.succeeded).raise_if_failed()
+    BatchReport(()).raise_if_failed()
+
+
+def test_report_is_a_sequence() -> None:
+    """A report counts, iterates, indexes and slices its results."""
+    assert len(REPORT) == 7
+    assert list(REPORT) == list(REPORT.results)
+    assert REPORT[2] is REPORT.results[2]
+    assert REPORT[-2:] == REPORT.results[-2:]
+    assert REPORT[0] in REPORT
+
+
+@pytest.mark.parametrize("value", [succeeded(0), bad_input(1, "x"), REPORT], ids=["+", "-", "all"])
+def test_frozen(value: Any) -> None:
+    """No field of a result or a report can be set."""
+    for attribute in attrs.fields(type(value)):
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            setattr(value, attribute.name, None)
+
+
+def test_input_stays_out_of_the_repr() -> None:
+    """What a caller gives may be large or private, so a result does not print it."""
+    assert "private" not in repr(bad_input(0, "private"))
+
+
+def test_report_pickles() -> None:
+    """A report goes through pickle with every result and all the evidence."""
+    copy = pickle.loads(pickle.dumps(REPORT))
+    assert (copy.elapsed, copy.counts, copy.succeeded) == (1.5, REPORT.counts, REPORT.succeeded)
+    for before, after in zip(REPORT.failed, copy.failed, strict=True):
+        assert attrs.evolve(after, error=before.error) == before
+        assert type(after.error) is type(before.error)
+        assert (str(after.error), vars(after.error)) == (str(before.error), vars(before.error))
+
+
+def test_batch_error_pickles() -> None:
+    """So does the error that carries the failed results."""
+    with pytest.raises(BatchError) as caught:
+        REPORT.raise_if_failed()
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert str(copy) == str(caught.value)
+    assert [result.index for result in copy.failed] == [1, 3, 4, 5, 6]
