@@ -7,12 +7,14 @@ Start at ``NRMClient``; what became of each action is in ``results``, what can g
 from nrm_async._session import ClientState
 from nrm_async._version import __version__
 from nrm_async.actions import Action, Activate, Pause, Remediate, normalize_ani
+from nrm_async.batch import BatchKeywords, Recorder
 from nrm_async.client import NRMClient
-from nrm_async.config import RetryPolicy, Timeouts
+from nrm_async.config import ConfirmPolicy, RetryPolicy, Timeouts
 from nrm_async.errors import (
     APIError,
     AuthenticationError,
     BatchError,
+    BatchStoppedError,
     ClientStateError,
     ClientTimeoutError,
     ConfigurationError,
@@ -41,12 +43,15 @@ __all__ = [
     "AniStream",
     "AuthenticationError",
     "BatchError",
+    "BatchKeywords",
     "BatchReport",
+    "BatchStoppedError",
     "CallResult",
     "ClientState",
     "ClientStateError",
     "ClientTimeoutError",
     "ConfigurationError",
+    "ConfirmPolicy",
     "Failed",
     "InvalidRequestError",
     "Inventory",
@@ -61,6 +66,7 @@ __all__ = [
     "Pause",
     "RateLimitError",
     "Receipt",
+    "Recorder",
     "RejectedError",
     "Remediate",
     "ResponseError",

@@ -29,26 +29,24 @@ class Attempt:
         number: Which attempt of the call it was, from 1.
         repeatable: Whether the request is a read.
         error: What it ended in.
-        elapsed: Seconds since the call began.
         retry_after: Seconds the server asked to wait, if it did.
     """
 
     number: int
     repeatable: bool
     error: NRMError
-    elapsed: float
     retry_after: float | None = None
 
 
 def next_delay(
-    attempt: Attempt, policy: RetryPolicy, deadline: float | None, draw: float
+    attempt: Attempt, policy: RetryPolicy, left: float | None, draw: float
 ) -> float | None:
     """Seconds to wait before the next attempt, or ``None`` to stop.
 
     Args:
         attempt: The attempt that failed.
         policy: The numbers to go by.
-        deadline: Seconds a call may take over all its attempts, if there is such a limit.
+        left: Seconds until the call's deadline, if it has one.
         draw: A random number from 0 to 1; the jitter.
     """
     if attempt.number > policy.max_retries or not _may_help(attempt):
@@ -56,7 +54,7 @@ def next_delay(
     if (attempt.retry_after or 0.0) > policy.max_retry_after:
         return None
     delay = _delay(attempt, policy, draw)
-    if deadline is not None and attempt.elapsed + delay >= deadline:
+    if left is not None and delay >= left:
         return None
     return delay
 

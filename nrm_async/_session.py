@@ -9,23 +9,30 @@ import asyncio
 import random
 from collections.abc import Callable, Coroutine
 from enum import Enum
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
 import anyio
 import attrs
 
-from nrm_async._limits import Pool
+from nrm_async._flight import Flight
+from nrm_async._limits import AniLocks, Breaker, Pool
 from nrm_async._retry import Attempt, next_delay
 from nrm_async._transport import HTTPSession, Transport
-from nrm_async._wire import Request, Response, retry_after
+from nrm_async._wire import Request, Response, page_request, retry_after
 from nrm_async.config import Settings
-from nrm_async.errors import ClientStateError, NRMError
+from nrm_async.errors import ClientStateError, NotSentError, NRMError, TransportError
 
 T = TypeVar("T")
 
 CLOSED: Final = "the client is closed: make a new one"
 OPEN_ALREADY: Final = "the client is open already: enter it once, before its first call"
+TOO_LATE: Final = "not sent: the deadline had passed"
 OTHER_LOOP: Final = "the client belongs to another event loop: make one client for each loop"
+
+
+# Reading lost actions back takes at most a tenth of the pool from those still to be sent.
+_CONFIRMING_SHARE: Final = 10
 
 
 class ClientState(Enum):
@@ -44,11 +51,6 @@ class Concluded(Generic[T]):
     attempts: int
     elapsed: float
 
-    def value_or_raise(self) -> T:
-        if isinstance(self.value, NRMError):
-            raise self.value
-        return self.value
-
 
 @attrs.frozen
 class _Network:
@@ -56,7 +58,17 @@ class _Network:
 
     loop: asyncio.AbstractEventLoop
     pool: Pool
+    breaker: Breaker
+    anis: AniLocks
+    confirming: anyio.Semaphore
     transport: Transport
+    closing: asyncio.Event = attrs.field(factory=asyncio.Event)
+
+    async def sleep(self, seconds: float) -> bool:
+        """Wait, but not beyond the client's end; ``False`` if that came first."""
+        with anyio.move_on_after(seconds):
+            await self.closing.wait()
+        return not self.closing.is_set()
 
 
 class Session:
@@ -100,46 +112,120 @@ class Session:
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> _Network:
         self.state = ClientState.OPENED
-        pool = Pool(self._settings.max_concurrency, self._settings.max_rate)
-        return _Network(loop, pool, Transport(self._settings, self._lent))
+        most = self._settings.max_concurrency
+        return _Network(
+            loop,
+            pool=Pool(most, self._settings.max_rate),
+            breaker=Breaker(most),
+            anis=AniLocks(),
+            confirming=anyio.Semaphore(max(1, most // _CONFIRMING_SHARE), fast_acquire=True),
+            transport=Transport(self._settings, self._lent),
+        )
 
     async def converse(
-        self, request: Request, read: Callable[[Response], T | NRMError]
+        self, request: Request, read: Callable[[Response], T | NRMError], flight: Flight
     ) -> Concluded[T]:
         """Send a request as often as it takes, and no more often than is safe."""
         network = self.network()
         started = network.loop.time()
-        attempts = 0
+        number = 0
         while True:
-            attempts += 1
-            value, wait = await self._attempt(network, request, read)
+            number += 1
+            value, wait = await self._attempt(network, request, read, flight)
             elapsed = network.loop.time() - started
             if not isinstance(value, NRMError):
-                return Concluded(value, attempts, elapsed)
-            failed = Attempt(attempts, request.repeatable, value, elapsed, wait)
-            delay = self._delay_after(failed)
+                return Concluded(value, flight.attempts, elapsed)
+            delay = self._delay_after(
+                Attempt(number, request.repeatable, value, wait), network, flight
+            )
             if delay is None:
-                error = value.at(request.method, request.path, attempts, elapsed)
-                return Concluded(error, attempts, elapsed)
-            await anyio.sleep(delay)
+                error = value.at(request.method, request.path, flight.attempts, elapsed)
+                return Concluded(error, flight.attempts, elapsed)
+            flight.is_doubtful |= flight.is_exposed
+            await network.sleep(delay)
 
     async def _attempt(
-        self, network: _Network, request: Request, read: Callable[[Response], T | NRMError]
+        self,
+        network: _Network,
+        request: Request,
+        read: Callable[[Response], T | NRMError],
+        flight: Flight,
     ) -> tuple[T | NRMError, float | None]:
-        async with network.pool:
-            if self.state is ClientState.CLOSED:  # while this one waited
-                return ClientStateError(CLOSED), None
-            response = await network.transport.send(request)
-        if isinstance(response, NRMError):
-            return response, None
-        value = read(response)
-        return value, retry_after(response) if isinstance(value, NRMError) else None
+        """One attempt: what it ended in, and the seconds the server asked to wait."""
+        problem = await self._admit(network, flight)
+        if problem is not None:
+            return problem, None
+        give_back = network.pool.release
+        try:
+            if (problem := self._not_now(network, flight)) is not None:
+                return problem, None
+            response = await network.transport.send(request, flight)
+            if isinstance(response, NotSentError) and response.starved:
+                give_back = network.pool.withhold
+        finally:
+            give_back()
+        return self._read(network, response, read, flight)
 
-    def _delay_after(self, failed: Attempt) -> float | None:
-        settings = self._settings
+    async def _admit(self, network: _Network, flight: Flight) -> NRMError | None:
+        """Wait for the API to be there and for a place in the pool, until the deadline."""
+        try:
+            async with asyncio.timeout_at(flight.deadline):
+                probe = partial(self._probe, network)
+                if not await network.breaker.pass_through(probe, is_patient=flight.is_patient):
+                    return NotSentError("not sent: the API has not answered for some time")
+                await network.pool.acquire()
+        except TimeoutError:
+            return NotSentError(TOO_LATE)
+        return None
+
+    def _not_now(self, network: _Network, flight: Flight) -> NRMError | None:
+        """What has come up while this one waited."""
+        if self.state is ClientState.CLOSED:
+            return ClientStateError(CLOSED)
+        if flight.deadline is not None and network.loop.time() >= flight.deadline:
+            return NotSentError(TOO_LATE)
+        return flight.halted()
+
+    def _read(
+        self,
+        network: _Network,
+        response: Response | NRMError,
+        read: Callable[[Response], T | NRMError],
+        flight: Flight,
+    ) -> tuple[T | NRMError, float | None]:
+        if isinstance(response, NRMError):
+            if isinstance(response, TransportError):
+                network.breaker.record(answered=False)
+            return response, None
+        network.breaker.record(answered=response.status < 500)
+        value = read(response)
+        if not isinstance(value, NRMError):
+            return value, None
+        flight.is_exposed = value.maybe_applied
+        wait = retry_after(response)
+        if response.status in (429, 503) and wait and wait <= self._settings.retry.max_retry_after:
+            network.pool.close_for(wait)  # it is meant for the whole client
+        return value, wait
+
+    async def _probe(self, network: _Network) -> bool:
+        """Whether the API is back; a read, never an action."""
+        await network.pool.acquire()
+        try:
+            response = await network.transport.send(page_request(1, 1, None), Flight())
+        finally:
+            network.pool.release()
+        return isinstance(response, Response) and response.status < 500
+
+    def _delay_after(self, failed: Attempt, network: _Network, flight: Flight) -> float | None:
+        if flight.is_single:
+            return None
+        left = None if flight.deadline is None else flight.deadline - network.loop.time()
         # Jitter needs no secrecy.
-        draw = random.random()  # noqa: S311
-        return next_delay(failed, settings.retry, settings.timeouts.call, draw)
+        return next_delay(failed, self._settings.retry, left, random.random())  # noqa: S311
+
+    async def sleep(self, seconds: float) -> bool:
+        """Wait, but not beyond the client's end; ``False`` if that came first."""
+        return self.state is ClientState.OPENED and await self.network().sleep(seconds)
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Start a task that does not outlive the client."""
@@ -157,6 +243,7 @@ class Session:
         if network.loop is not asyncio.get_running_loop():
             network.transport.drop()
             return
+        network.closing.set()
         await _cancelled(tuple(self._tasks))
         await network.transport.aclose()
 

@@ -7,14 +7,17 @@ exception gets out of here, because their ``repr`` holds the headers, and so the
 
 import asyncio
 import contextlib
+import errno
 import os
 import ssl
 import weakref
 from collections.abc import Mapping
-from typing import Final, TypeAlias
+from contextvars import ContextVar
+from typing import Any, Final, TypeAlias
 
 import aiohttp
 
+from nrm_async._flight import Flight
 from nrm_async._wire import Request, Response, printable
 from nrm_async.config import Settings, Timeouts
 from nrm_async.errors import (
@@ -42,7 +45,7 @@ class Transport:
 
     def __init__(self, settings: Settings, lent: HTTPSession | None = None) -> None:
         self._settings = settings
-        self._session = lent if lent is not None else _new_session()
+        self._session = lent if lent is not None else _new_session(settings)
         self._is_lent = lent is not None
         self._timeout = _client_timeout(settings.timeouts)
         self._headers = {
@@ -57,20 +60,30 @@ class Transport:
             # The finalizer holds the session, so this runs before aiohttp could complain.
             self._forgotten = weakref.finalize(self, _drop, self._session)
 
-    async def send(self, request: Request) -> Response | NRMError:
-        """Send once and read the answer to its end. Raises nothing but cancellation."""
+    async def send(self, request: Request, flight: Flight) -> Response | NRMError:
+        """Send once and read the answer to its end. Raises nothing but cancellation.
+
+        Whatever ends it, ``flight.is_exposed`` tells whether the request may have left.
+        """
         if self._session.closed:
-            return ClientStateError("the session given to this client is closed")
-        cap = _MAX_PAGE_BYTES if request.repeatable else _MAX_ANSWER_BYTES
+            return ClientStateError(LENT_CLOSED if self._is_lent else "the client was closed")
+        flight.attempts += 1
+        flight.is_exposed = True  # until our own connector knows better
+        _in_flight.set(flight)
+        sight = _Sight()
         try:
-            return await self._exchange(request, cap)
+            return await self._exchange(request, sight)
         except asyncio.CancelledError as cancelled:
             # The frames of aiohttp hold the key in their local variables.
             raise cancelled.with_traceback(None) from None
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the result must say so
-            return _fault(error, request, self._scrub)
+            return _fault(error, request, flight, sight, self._scrub)
+        finally:
+            # aiohttp itself repeats a read whose connection died under it: that counts too.
+            flight.attempts += max(sight.sends - 1, 0)
 
-    async def _exchange(self, request: Request, cap: int) -> Response | NRMError:
+    async def _exchange(self, request: Request, sight: "_Sight") -> Response | NRMError:
+        cap = _MAX_PAGE_BYTES if request.repeatable else _MAX_ANSWER_BYTES
         async with self._session.request(
             request.method,
             self._settings.base_url + request.path,
@@ -81,7 +94,9 @@ class Transport:
             proxy=self._settings.proxy,
             allow_redirects=False,
             raise_for_status=False,
+            upload_tracker=sight.track() if request.repeatable else None,
         ) as answer:
+            sight.status = answer.status
             body = await _read_capped(answer.content, cap)
             if body is None:
                 answer.close()
@@ -101,13 +116,57 @@ class Transport:
             self._forgotten()
 
 
-def _new_session() -> HTTPSession:
+LENT_CLOSED: Final = "the session given to this client is closed"
+
+# The flight whose request is being sent by this task; the connector reports to it.
+_in_flight: ContextVar[Flight | None] = ContextVar("in_flight", default=None)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Knows the one moment that matters: before it has a connection, nothing was sent."""
+
+    async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
+        flight = _in_flight.get()
+        if flight is not None:
+            flight.is_exposed = False
+        connection = await super().connect(*args, **kwargs)
+        if flight is not None:
+            flight.is_exposed = True
+        return connection
+
+
+class _Sight:
+    """What was seen of an exchange, for telling of it if it fails."""
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self._tracker: aiohttp.UploadTracker | None = None
+
+    def track(self) -> aiohttp.UploadTracker:
+        self._tracker = aiohttp.UploadTracker()
+        return self._tracker
+
+    @property
+    def sends(self) -> int:
+        return self._tracker.attempts if self._tracker is not None else 0
+
+
+def _new_session(settings: Settings) -> HTTPSession:
+    context = settings.ssl_context
     return aiohttp.ClientSession(
         # No limit: the pool admits, and nothing may queue inside aiohttp.
-        connector=aiohttp.TCPConnector(limit=0),
+        connector=_Connector(limit=0, ssl=True if context is None else context),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
     )
+
+
+def verifies_tls(session: HTTPSession) -> bool:
+    """Whether a session of the caller's checks certificates and host names."""
+    setting = getattr(session.connector, "_ssl", True)  # there is no public way to ask
+    if isinstance(setting, ssl.SSLContext):
+        return setting.verify_mode is not ssl.CERT_NONE and setting.check_hostname
+    return setting is not False
 
 
 def _client_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
@@ -169,15 +228,28 @@ class _Scrubber:
         }
 
 
-def _fault(error: Exception, request: Request, scrub: _Scrubber) -> NRMError:
+def _fault(
+    error: Exception, request: Request, flight: Flight, sight: _Sight, scrub: _Scrubber
+) -> NRMError:
     seen = printable(scrub.text(_describe(error)), 300)
-    if isinstance(error, _NOT_SENT):
-        fault = NotSentError(f"the request was not sent: {seen}")
-        fault.permanent = isinstance(error, _NO_USE_TRYING_AGAIN)
-        return fault
-    if isinstance(error, TimeoutError) and request.repeatable:
-        return ClientTimeoutError(f"no complete answer in time: {seen}")
-    return TransportError(f"no usable answer: {seen}")
+    if isinstance(error, _NOT_SENT) or not flight.is_exposed:
+        flight.is_exposed = False
+        fault: TransportError = _not_sent(error, seen)
+    elif isinstance(error, TimeoutError) and request.repeatable:
+        fault = ClientTimeoutError(f"no complete answer in time: {seen}")
+    else:
+        after = "" if sight.status is None else f" after the headers of an HTTP {sight.status}"
+        fault = TransportError(f"no usable answer{after}: {seen}")
+    fault.seen, fault.status = type(error).__name__, sight.status
+    return fault
+
+
+def _not_sent(error: Exception, seen: str) -> NotSentError:
+    fault = NotSentError(f"the request was not sent: {seen}")
+    fault.permanent = isinstance(error, _NO_USE_TRYING_AGAIN)
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    fault.starved = isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE)
+    return fault
 
 
 # Only these prove that no byte of the request left. Note the relations: ClientConnectorError is

@@ -1,34 +1,129 @@
 """Fan-out: workers on one lazily read input, one result for each of its items.
 
 Inputs come in from an iterable or async iterable; each becomes an action, the action goes to a
-``call`` that never fails, and its result goes to an ``Outbox``, from which the caller takes
-results in input order or as they complete. At most ``concurrency`` tasks are alive, and at most
-``READ_AHEAD`` inputs are read ahead of the results taken.
+``call`` that raises nothing but cancellation, and its result goes to an ``Outbox``, from which
+the caller takes results in input order or as they complete. At most ``concurrency`` tasks are
+alive, and at most ``READ_AHEAD`` inputs are read ahead of the results taken.
+
+Every input that was taken gets exactly one result: bad ones, those that come after the batch
+was stopped, and those that cancellation cuts off in the middle.
 """
 
 import asyncio
 import contextlib
 import inspect
+import sys
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Final, Self, TypeAlias
+from typing import Final, Protocol, Self, TypeAlias, TypedDict
 
 import anyio
+import attrs
 
+from nrm_async._flight import Flight
 from nrm_async.actions import Action
-from nrm_async.errors import InvalidRequestError
-from nrm_async.results import BatchReport, CallResult, Failed, Outcome
+from nrm_async.config import OnUnknown
+from nrm_async.errors import (
+    AuthenticationError,
+    BatchStoppedError,
+    ConfigurationError,
+    InvalidRequestError,
+    NotSentError,
+    NRMError,
+    OutcomeUnknownError,
+)
+from nrm_async.results import BatchReport, CallResult, Failed, Outcome, outcome_of
 
-__all__ = ["Inputs", "OnResult", "Prepare", "run", "stream"]
+__all__ = [
+    "BatchKeywords",
+    "BatchOptions",
+    "Inputs",
+    "OnResult",
+    "Outbox",
+    "Prepare",
+    "Recorder",
+    "run",
+    "stream",
+]
 
 Inputs: TypeAlias = Iterable[object] | AsyncIterable[object]
 Prepare: TypeAlias = Callable[[object], Action]
-Call: TypeAlias = Callable[[int, object, Action], Awaitable[CallResult]]
+Call: TypeAlias = Callable[[int, object, Action, Flight], Awaitable[CallResult]]
 OnResult: TypeAlias = Callable[[CallResult], object]
 
 # Memory stays flat whatever the length of the input and the speed of the consumer.
 READ_AHEAD: Final = 1_000
+
+
+class Recorder(Protocol):
+    """Is told of each item before it is sent and after it is decided; both are awaited.
+
+    The place for a durable journal. If it raises, no further item is sent, and its error is
+    raised at the end of the batch.
+    """
+
+    async def intent(self, index: int, action: Action) -> None:
+        """The action is about to be sent; no byte of it has left."""
+
+    async def outcome(self, result: CallResult) -> None:
+        """The item is decided."""
+
+
+class BatchKeywords(TypedDict, total=False):
+    """What else a batch may be told, by keyword.
+
+    Attributes:
+        on_unknown: As for single calls: ``"confirm"`` lost answers or ``"report"`` them.
+        deadline: Seconds for the whole batch. After that no item is begun any more, and no call
+            goes on for longer than the attempt in flight.
+        max_refused: The share of refusals, from 0 to 1, above which the batch is stopped; it is
+            looked at from 20 answers on. Off if left out.
+        recorder: A ``Recorder``: is told of each item before it is sent and after.
+    """
+
+    on_unknown: OnUnknown | None
+    deadline: float | None
+    max_refused: float | None
+    recorder: Recorder | None
+
+
+def check_keywords(given: BatchKeywords) -> None:
+    """Refuse keywords and numbers that a batch does not take.
+
+    Raises:
+        TypeError: There is no such keyword.
+        InvalidRequestError: A number breaks its rule.
+    """
+    if unknown := given.keys() - BatchKeywords.__annotations__.keys():
+        raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
+    _check_number("deadline", given.get("deadline"), most=sys.float_info.max)
+    _check_number("max_refused", given.get("max_refused"), most=1)
+
+
+def _check_number(name: str, value: object, *, most: float) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (is_number and 0 <= value <= most):  # type: ignore[operator]
+        raise InvalidRequestError(f"{name} must be a number from 0 to {most:g}, not {value!r}")
+
+
+@attrs.frozen
+class BatchOptions:
+    """How a batch is run.
+
+    Attributes:
+        concurrency: Most tasks at once.
+        ordered: Give results out in input order instead of as they complete.
+        deadline: Seconds after which no item is begun any more.
+        max_refused: The share of refusals, from 0 to 1, above which the batch is stopped.
+        recorder: Is told of each item before and after.
+    """
+
+    concurrency: int
+    ordered: bool = False
+    deadline: float | None = None
+    max_refused: float | None = None
+    recorder: Recorder | None = None
 
 
 class _Source:
@@ -112,9 +207,14 @@ class Outbox(AsyncIterator[CallResult]):
             self._ready.append(result)
         self._news.set()
 
+    def close(self) -> None:
+        """Let what waits for predecessors go: there will be none."""
+        self._ready.extend(self._early[index] for index in sorted(self._early))
+        self._early.clear()
+
     def rest(self) -> tuple[CallResult, ...]:
-        """The results that were not taken, once the workers are gone."""
-        return (*self._ready, *self._early.values())
+        """The results that nobody has taken yet."""
+        return tuple(self._ready)
 
     def expect(self, worker: "asyncio.Task[None]") -> None:
         """Stay open until this worker is done."""
@@ -145,22 +245,119 @@ class Outbox(AsyncIterator[CallResult]):
         raise failure or StopAsyncIteration
 
 
-async def _work(source: _Source, prepare: Prepare, call: Call, outbox: Outbox) -> None:
-    while True:
-        await outbox.reserve()
-        taken = await source.take()
-        if taken is None:
+# A share says nothing before there are some answers to take it of.
+_FEWEST_ANSWERS: Final = 20
+
+
+class _Brake:
+    """Why no further item is sent, once there is a reason."""
+
+    def __init__(self, options: BatchOptions) -> None:
+        self._max_refused = options.max_refused
+        self._answered = self._refused = 0
+        self._cause: NRMError | None = None
+        self.deadline: float | None = None
+        if options.deadline is not None:
+            self.deadline = asyncio.get_running_loop().time() + options.deadline
+
+    def halted(self) -> NRMError | None:
+        """The error for an item that may not be sent any more, or ``None``."""
+        if self.deadline is not None and asyncio.get_running_loop().time() >= self.deadline:
+            self.pull(NotSentError("the deadline of the batch had passed"))
+        return None if self._cause is None else BatchStoppedError(self._cause)
+
+    def pull(self, cause: NRMError) -> None:
+        """Stop the batch; the first cause stands."""
+        self._cause = self._cause or cause
+
+    def look_at(self, result: CallResult) -> None:
+        """Stop after what would befall every further item alike."""
+        if not result.ok and _is_fatal(result.error):
+            self.pull(result.error)
+        if self._max_refused is None:
             return
-        outbox.put(await _result_of(*taken, prepare, call))
+        self._refused += result.outcome is Outcome.REJECTED
+        self._answered += result.outcome in (Outcome.REJECTED, Outcome.APPLIED, Outcome.CONFIRMED)
+        if self._answered >= _FEWEST_ANSWERS and self._refused > self._max_refused * self._answered:
+            self.pull(NRMError(f"{self._refused} of {self._answered} items were refused"))
 
 
-async def _result_of(index: int, item: object, prepare: Prepare, call: Call) -> CallResult:
-    try:
-        action = prepare(item)
-    except Exception as error:  # noqa: BLE001 - an item never ends a batch, whatever it is
-        await asyncio.sleep(0)  # a million bad inputs must not hold up the event loop
-        return _failed_input(index, item, error)
-    return await call(index, item, action)
+def _is_fatal(error: NRMError) -> bool:
+    if isinstance(error, OutcomeUnknownError):
+        return error.status in (302, 303)
+    if isinstance(error, NotSentError):
+        return error.permanent
+    return isinstance(error, AuthenticationError | ConfigurationError)
+
+
+class _Crew:
+    """The workers of one batch, and what they share."""
+
+    def __init__(self, inputs: Inputs, prepare: Prepare, call: Call, options: BatchOptions) -> None:
+        self._prepare = prepare
+        self._call = call
+        self._recorder = options.recorder
+        self._source = _Source(inputs)
+        self._brake = _Brake(options)
+        self.outbox = Outbox(self._source, ordered=options.ordered)
+
+    async def work(self) -> None:
+        """Take inputs and hand in results until there are no more."""
+        while True:
+            await self.outbox.reserve()
+            taken = await self._source.take()
+            if taken is None:
+                return
+            flight = Flight(self._brake.deadline, is_patient=True, halted=self._brake.halted)
+            await self._handle(*taken, flight)
+            if not flight.attempts:
+                await asyncio.sleep(0)  # a million bad inputs must not hold up the event loop
+
+    async def _handle(self, index: int, item: object, flight: Flight) -> None:
+        """Exactly one result is handed in, however this ends."""
+        try:
+            action = self._prepare(item)
+        except Exception as error:  # noqa: BLE001 - an item never ends a batch, whatever it is
+            await self._hand_in(_failed_input(index, item, error))
+            return
+        try:
+            result = await self._carry_out(index, item, action, flight)
+        except asyncio.CancelledError:
+            await self._hand_in(_failed(index, item, action, flight, _cut_off(flight)))
+            raise
+        self._brake.look_at(result)
+        await self._hand_in(result)
+
+    async def _carry_out(
+        self, index: int, item: object, action: Action, flight: Flight
+    ) -> CallResult:
+        problem = self._brake.halted() or await self._intend(index, action)
+        if problem is not None:
+            return _failed(index, item, action, flight, problem)
+        return await self._call(index, item, action, flight)
+
+    async def _intend(self, index: int, action: Action) -> NRMError | None:
+        if self._recorder is None:
+            return None
+        try:
+            await self._recorder.intent(index, action)
+        except Exception as error:  # noqa: BLE001 - what is not recorded is not sent
+            self._recorder_failed(error)
+            return self._brake.halted()
+        return None
+
+    async def _hand_in(self, result: CallResult) -> None:
+        try:
+            if self._recorder is not None:
+                await self._recorder.outcome(result)
+        except Exception as error:  # noqa: BLE001 - raised at the end; the result stands
+            self._recorder_failed(error)
+        finally:
+            self.outbox.put(result)
+
+    def _recorder_failed(self, error: Exception) -> None:
+        self._source.error = self._source.error or error
+        self._brake.pull(NRMError(f"the recorder failed: {type(error).__name__}: {error}"))
 
 
 def _failed_input(index: int, item: object, error: Exception) -> Failed:
@@ -169,32 +366,50 @@ def _failed_input(index: int, item: object, error: Exception) -> Failed:
     return Failed(index=index, input=item, action=None, outcome=Outcome.NOT_APPLIED, error=error)
 
 
+def _failed(index: int, item: object, action: Action, flight: Flight, error: NRMError) -> Failed:
+    error.at("POST", action.path, flight.attempts, 0.0)
+    return Failed(
+        index=index,
+        input=item,
+        action=action,
+        outcome=outcome_of(error),
+        attempts=flight.attempts,
+        error=error,
+    )
+
+
+def _cut_off(flight: Flight) -> NRMError:
+    if flight.may_be_applied:
+        return OutcomeUnknownError("cancelled after it was sent; the action may have been applied")
+    return NotSentError("cancelled before anything was sent")
+
+
 @asynccontextmanager
 async def stream(
-    inputs: Inputs, prepare: Prepare, call: Call, *, concurrency: int, ordered: bool
+    inputs: Inputs, prepare: Prepare, call: Call, options: BatchOptions
 ) -> AsyncIterator[Outbox]:
-    """Run the workers while the caller takes results; stop them when the caller leaves."""
-    source = _Source(inputs)
-    outbox = Outbox(source, ordered=ordered)
-    workers = [
-        asyncio.create_task(_work(source, prepare, call, outbox)) for _ in range(concurrency)
-    ]
+    """Run the workers while the caller takes results; stop them when the caller leaves.
+
+    What is in flight then is cancelled and decided; the results stay in the ``Outbox``.
+    """
+    crew = _Crew(inputs, prepare, call, options)
+    workers = [asyncio.create_task(crew.work()) for _ in range(options.concurrency)]
     for worker in workers:
-        outbox.expect(worker)
+        crew.outbox.expect(worker)
     try:
-        yield outbox
+        yield crew.outbox
     finally:
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
+        crew.outbox.close()
 
 
 async def run(
     inputs: Inputs,
     prepare: Prepare,
     call: Call,
-    *,
-    concurrency: int,
+    options: BatchOptions,
     on_result: OnResult | None = None,
 ) -> BatchReport:
     """Run all inputs to their end.
@@ -209,7 +424,7 @@ async def run(
     callback = _Callback(on_result)
     outbox = None
     try:
-        async with stream(inputs, prepare, call, concurrency=concurrency, ordered=False) as outbox:
+        async with stream(inputs, prepare, call, options) as outbox:
             async for result in outbox:
                 results.append(result)
                 await callback(result)

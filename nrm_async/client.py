@@ -4,24 +4,27 @@ It checks what callers ask for and says it in the other rooms' terms; it decides
 retries, paging or outcomes itself.
 """
 
+import asyncio
+import os
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Self
+from typing import Self, Unpack
 
 from nrm_async import batch, listing
-from nrm_async._inputs import ActionInputs, AniInputs, check_inputs, given_action, preparer
-from nrm_async._session import ClientState, Session
-from nrm_async._transport import HTTPSession
-from nrm_async._wire import (
-    MAX_PAGE_SIZE,
-    Response,
-    accept_page,
-    action_request,
-    page_request,
-    read_page,
-    read_receipt,
+from nrm_async._calls import Calls
+from nrm_async._flight import Flight
+from nrm_async._inputs import (
+    ActionInputs,
+    AniInputs,
+    check_inputs,
+    given_action,
+    preparer,
 )
+from nrm_async._session import ClientState, Session
+from nrm_async._transport import HTTPSession, verifies_tls
+from nrm_async._wire import MAX_PAGE_SIZE, page_request
 from nrm_async.actions import (
     Action,
     ActionDate,
@@ -31,13 +34,21 @@ from nrm_async.actions import (
     Remediate,
     normalize_ani,
 )
-from nrm_async.batch import OnResult
-from nrm_async.config import ApiKey, RetryPolicy, Settings, Timeouts
-from nrm_async.errors import ConfigurationError, InvalidRequestError, NRMError
-from nrm_async.inventory import Inventory, is_number
+from nrm_async.batch import BatchKeywords, BatchOptions, OnResult, check_keywords
+from nrm_async.config import (
+    ApiKey,
+    ConfirmPolicy,
+    OnUnknown,
+    RetryPolicy,
+    Settings,
+    Timeouts,
+    check_on_unknown,
+)
+from nrm_async.errors import ConfigurationError, InvalidRequestError
+from nrm_async.inventory import Inventory
 from nrm_async.listing import AniStream, OnDrift, PageStream
 from nrm_async.models import Ani, AniPage, Receipt
-from nrm_async.results import BatchReport, CallResult, conclude
+from nrm_async.results import BatchReport, CallResult
 
 __all__ = ["NRMClient"]
 
@@ -61,6 +72,12 @@ class NRMClient:
         session: An aiohttp session of yours to send with; it is never closed here.
         user_agent: Appended to the ``User-Agent`` header, as in ``"dialer/2.1"``.
         proxy: URL of an HTTP proxy. Proxy variables of the environment are not read.
+        confirm: How the truth about a lost answer is looked for; ``None`` takes the defaults
+            of ``ConfirmPolicy``.
+        on_unknown: What to do if the answer to an action is lost: ``"confirm"`` by reading the
+            number back, or ``"report"`` at once.
+        ssl_context: A TLS context of yours; it must verify. There is no way not to verify.
+        ca_bundle: A file of PEM certificates to verify with instead of the system's.
 
     Raises:
         ConfigurationError: A setting breaks its rule; the message names it.
@@ -89,6 +106,10 @@ class NRMClient:
         session: HTTPSession | None = None,
         user_agent: str | None = None,
         proxy: str | None = None,
+        confirm: ConfirmPolicy | None = None,
+        on_unknown: OnUnknown = "confirm",
+        ssl_context: ssl.SSLContext | None = None,
+        ca_bundle: str | os.PathLike[str] | None = None,
     ) -> None:
         # From here on no frame holds the bare key: tracebacks may be shown with their locals.
         key = ApiKey.take(api_key)
@@ -102,10 +123,15 @@ class NRMClient:
             max_rate=max_rate,
             timeout=timeout,
             retry=retry,
+            confirm=confirm,
+            on_unknown=on_unknown,
             proxy=proxy,
             user_agent=user_agent,
+            ssl_context=ssl_context,
+            ca_bundle=ca_bundle,
         )
-        self._session = Session(self._settings, _usable(session))
+        self._session = Session(self._settings, _usable(session, self._settings))
+        self._calls = Calls(self._session, self._settings.confirm)
 
     def __repr__(self) -> str:
         if not hasattr(self, "_session"):  # a traceback may show one that was refused
@@ -161,23 +187,7 @@ class NRMClient:
             page = await client.list_anis(page_size=100)
             print(page.total_anis, [ani.phone for ani in page])
         """
-        return (await self._fetch_page(page, page_size, number))()
-
-    async def _fetch_page(
-        self, page: int, page_size: int, number: str | None
-    ) -> Callable[[], AniPage]:
-        """Fetch a page now; what comes back decodes it, when it is called."""
-        request = page_request(page, page_size, number)
-        done = await self._session.converse(request, accept_page)
-        response = done.value_or_raise()
-
-        def read() -> AniPage:
-            value = read_page(response, page, page_size)
-            if isinstance(value, NRMError):
-                raise value.at(request.method, request.path, done.attempts, done.elapsed)
-            return value
-
-        return read
+        return (await self._calls.fetch_page(page, page_size, number, self._flight()))()
 
     def anis(
         self,
@@ -255,19 +265,13 @@ class NRMClient:
             ani = await client.find_ani("+1 (234) 567-8901")
             print(ani.status_label if ani else "not ours")
         """
-        wanted = normalize_ani(ani)
-        async with self._pages(wanted, MAX_PAGE_SIZE, 1) as pages:
-            async for page in pages:
-                for row in page:
-                    if is_number(row, wanted):
-                        return row
-        return None
+        return await self._calls.find(normalize_ani(ani), self._deadline())
 
     def _pages(self, number: str | None, page_size: int, prefetch: int | None) -> PageStream:
         page_request(1, page_size, number)  # a bad argument is told now, not at the first row
 
         async def fetch(page: int) -> Callable[[], AniPage]:
-            return await self._fetch_page(page, page_size, number)
+            return await self._calls.fetch_page(page, page_size, number, self._flight())
 
         window = _at_least_one("prefetch", prefetch, self._settings.max_concurrency)
         return PageStream(fetch, self._session.spawn, page_size=page_size, prefetch=window)
@@ -281,6 +285,7 @@ class NRMClient:
         carrier: str | None = None,
         note: str | None = None,
         date: ActionDate | None = None,
+        on_unknown: OnUnknown | None = None,
     ) -> Receipt:
         """Rest a number (``POST /pause``): it goes into its cooling-off period.
 
@@ -293,9 +298,13 @@ class NRMClient:
             date: When; now if left out. A ``date``, a ``datetime``, ``"YYYY-MM-DD"`` or
                 ``"YYYYMMDDHHMMSS"``. An aware ``datetime`` is converted to UTC, a naive one
                 is written as it stands: the API's time zone is not documented.
+            on_unknown: What to do if the answer is lost: ``"confirm"`` reads the number back
+                until the truth is known, ``"report"`` raises at once; ``None`` does what the
+                client was told to. A remediation or a date in the future does not show in a
+                number's status, so there the outcome stays unknown.
 
         Returns:
-            What the API said: it was applied.
+            It was applied: the API said so, or reading the number back showed it.
 
         Raises:
             InvalidRequestError: An argument breaks its rule; nothing was sent.
@@ -310,7 +319,7 @@ class NRMClient:
             receipt = await client.pause("2345678901", note="resting")
             print(receipt.status)
         """
-        return await self._act(Pause(ani, carrier=carrier, note=note, date=date))
+        return await self._act(ani, Pause(ani, carrier=carrier, note=note, date=date), on_unknown)
 
     async def activate(
         self,
@@ -319,6 +328,7 @@ class NRMClient:
         date: ActionDate,
         carrier: str | None = None,
         note: str | None = None,
+        on_unknown: OnUnknown | None = None,
     ) -> Receipt:
         """Bring a rested number back (``POST /activate``).
 
@@ -332,37 +342,47 @@ class NRMClient:
             receipt = await client.activate("2345678901", date=date.today())
             print(receipt.status)
         """
-        return await self._act(Activate(ani, date=date, carrier=carrier, note=note))
+        return await self._act(
+            ani, Activate(ani, date=date, carrier=carrier, note=note), on_unknown
+        )
 
     async def remediate(
-        self, ani: AniLike, *, carrier: str | None = None, note: str | None = None
+        self,
+        ani: AniLike,
+        *,
+        carrier: str | None = None,
+        note: str | None = None,
+        on_unknown: OnUnknown | None = None,
     ) -> Receipt:
         """Ask the carriers to clear a spam label (``POST /remediate``), once in 30 days.
 
-        A second request within 30 days is refused with "within cooldown". Arguments, return
-        value and errors are those of ``pause``.
+        A second request within 30 days is refused with "within cooldown". One whose answer was
+        lost is never sent again. Arguments, return value and errors are those of ``pause``.
 
         Example::
 
             receipt = await client.remediate("2345678901", note="Spam tag identified")
             print(receipt.status)
         """
-        return await self._act(Remediate(ani, carrier=carrier, note=note))
+        return await self._act(ani, Remediate(ani, carrier=carrier, note=note), on_unknown)
 
-    async def _act(self, action: Action) -> Receipt:
-        result = await self._perform(0, action, action)
+    async def _act(self, ani: AniLike, action: Action, on_unknown: OnUnknown | None) -> Receipt:
+        self._session.network()
+        how = self._on_unknown(on_unknown)
+        result = await self._calls.perform(0, ani, action, self._flight(), how)
         if result.ok:
             return result.receipt
         raise result.error
 
-    async def _perform(self, index: int, item: object, action: Action) -> CallResult:
-        """Carry one action out and say what became of it. Raises nothing but cancellation."""
+    def _on_unknown(self, value: OnUnknown | None) -> OnUnknown:
+        return self._settings.on_unknown if value is None else check_on_unknown(value)
 
-        def read(response: Response) -> Receipt | NRMError:
-            return read_receipt(response, action)
+    def _flight(self) -> Flight:
+        return Flight(self._deadline())
 
-        done = await self._session.converse(action_request(action), read)
-        return conclude(index, item, action, done.value, done.attempts, done.elapsed)
+    def _deadline(self) -> float | None:
+        limit = self._settings.timeouts.call
+        return None if limit is None else asyncio.get_running_loop().time() + limit
 
     # --- batches ---------------------------------------------------------------------------
 
@@ -375,6 +395,7 @@ class NRMClient:
         date: ActionDate | None = None,
         concurrency: int | None = None,
         on_result: OnResult | None = None,
+        **more: Unpack[BatchKeywords],
     ) -> BatchReport:
         """Pause many numbers; one result for each input, in input order.
 
@@ -388,9 +409,13 @@ class NRMClient:
                 which stays the ceiling in any case.
             on_result: Called with each result as it comes, plain or async. If it raises, the
                 batch goes on and the first error is raised at the end.
+            more: ``on_unknown``, ``deadline``, ``max_refused`` and ``recorder``: see
+                ``BatchKeywords``.
 
         Returns:
-            A report that never hides an item: bad inputs and refusals are results too.
+            A report that never hides an item: bad inputs and refusals are results too. After
+            an invalid key, an invalid certificate or a redirect nothing more is sent, and the
+            items that were not begun are ``NOT_APPLIED`` with a ``BatchStoppedError``.
 
         Raises:
             InvalidRequestError: An option breaks its rule; nothing was sent.
@@ -405,7 +430,7 @@ class NRMClient:
                 print(result.ani, result.outcome, result.error)
         """
         prepare = preparer(Pause, carrier=carrier, note=note, date=date)
-        return await self._run(anis, prepare, concurrency, on_result)
+        return await self._run(anis, prepare, concurrency, on_result, more)
 
     async def activate_many(
         self,
@@ -416,6 +441,7 @@ class NRMClient:
         note: str | None = None,
         concurrency: int | None = None,
         on_result: OnResult | None = None,
+        **more: Unpack[BatchKeywords],
     ) -> BatchReport:
         """Activate many numbers; as ``pause_many``, and always with a date.
 
@@ -425,7 +451,7 @@ class NRMClient:
             print(report.counts)
         """
         prepare = preparer(Activate, carrier=carrier, note=note, date=date)
-        return await self._run(anis, prepare, concurrency, on_result)
+        return await self._run(anis, prepare, concurrency, on_result, more)
 
     async def remediate_many(
         self,
@@ -435,6 +461,7 @@ class NRMClient:
         note: str | None = None,
         concurrency: int | None = None,
         on_result: OnResult | None = None,
+        **more: Unpack[BatchKeywords],
     ) -> BatchReport:
         """Ask for remediation of many numbers; as ``pause_many``, without a date.
 
@@ -444,7 +471,7 @@ class NRMClient:
             print(report.counts)
         """
         prepare = preparer(Remediate, carrier=carrier, note=note)
-        return await self._run(anis, prepare, concurrency, on_result)
+        return await self._run(anis, prepare, concurrency, on_result, more)
 
     async def run_batch(
         self,
@@ -452,6 +479,7 @@ class NRMClient:
         *,
         concurrency: int | None = None,
         on_result: OnResult | None = None,
+        **more: Unpack[BatchKeywords],
     ) -> BatchReport:
         """Run mixed actions; as ``pause_many``. Failed results may be given to run again.
 
@@ -460,7 +488,7 @@ class NRMClient:
             report = await client.run_batch([Pause("2345678901"), Remediate("2345678902")])
             report = await client.run_batch(report.retryable)
         """
-        return await self._run(actions, given_action, concurrency, on_result)
+        return await self._run(actions, given_action, concurrency, on_result, more)
 
     def stream_batch(
         self,
@@ -468,6 +496,7 @@ class NRMClient:
         *,
         concurrency: int | None = None,
         ordered: bool = False,
+        **more: Unpack[BatchKeywords],
     ) -> AbstractAsyncContextManager[AsyncIterator[CallResult]]:
         """Run mixed actions and take their results as they come, in flat memory.
 
@@ -476,10 +505,11 @@ class NRMClient:
                 lazily, at most 1,000 ahead of the results taken.
             concurrency: Most tasks at once; ``None`` takes the client's ``max_concurrency``.
             ordered: Give results out in input order instead of as they complete.
+            more: As in ``pause_many``.
 
         Returns:
             An async context manager around an async iterator of results. Leaving it stops the
-            batch: what is in flight is cancelled.
+            batch: what is in flight is cancelled, and its results can still be iterated.
 
         Raises:
             InvalidRequestError: An option breaks its rule; nothing was sent.
@@ -492,12 +522,10 @@ class NRMClient:
                 async for result in results:
                     print(result.index, result.ani, result.outcome)
         """
-        workers = self._workers(concurrency)
         check_inputs(actions)
+        options = self._options(concurrency, more, ordered=ordered)
         self._session.check_open()
-        return batch.stream(
-            actions, given_action, self._perform, concurrency=workers, ordered=ordered
-        )
+        return batch.stream(actions, given_action, self._call(more), options)
 
     async def _run(
         self,
@@ -505,19 +533,39 @@ class NRMClient:
         prepare: batch.Prepare,
         concurrency: int | None,
         on_result: OnResult | None,
+        more: BatchKeywords,
     ) -> BatchReport:
-        workers = self._workers(concurrency)
         check_inputs(inputs)
+        options = self._options(concurrency, more)
         self._session.network()
-        return await batch.run(
-            inputs, prepare, self._perform, concurrency=workers, on_result=on_result
+        return await batch.run(inputs, prepare, self._call(more), options, on_result)
+
+    def _options(
+        self, concurrency: int | None, more: BatchKeywords, *, ordered: bool = False
+    ) -> BatchOptions:
+        check_keywords(more)
+        return BatchOptions(
+            _at_least_one("concurrency", concurrency, self._settings.max_concurrency),
+            ordered,
+            more.get("deadline"),
+            more.get("max_refused"),
+            more.get("recorder"),
         )
 
-    def _workers(self, concurrency: int | None) -> int:
-        return _at_least_one("concurrency", concurrency, self._settings.max_concurrency)
+    def _call(self, more: BatchKeywords) -> batch.Call:
+        """What a batch carries its items out with."""
+        how = self._on_unknown(more.get("on_unknown"))
+
+        async def call(index: int, item: object, action: Action, flight: Flight) -> CallResult:
+            limit = self._deadline()
+            if limit is not None:
+                flight.deadline = limit if flight.deadline is None else min(limit, flight.deadline)
+            return await self._calls.perform(index, item, action, flight, how)
+
+        return call
 
 
-def _usable(session: HTTPSession | None) -> HTTPSession | None:
+def _usable(session: HTTPSession | None, settings: Settings) -> HTTPSession | None:
     if session is None:
         return None
     if not isinstance(session, HTTPSession):
@@ -526,6 +574,10 @@ def _usable(session: HTTPSession | None) -> HTTPSession | None:
         )
     if getattr(session, "auth", None) is not None:  # aiohttp 4 drops it
         raise ConfigurationError("session must not have auth of its own: the API key is sent")
+    if settings.ssl_context is not None:
+        raise ConfigurationError("ssl_context and ca_bundle belong to the session's own connector")
+    if not verifies_tls(session):
+        raise ConfigurationError("session must verify TLS: the key would go to anybody")
     return session
 
 

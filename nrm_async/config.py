@@ -6,9 +6,10 @@ is said once, here. A broken rule is a ``ConfigurationError`` that names the set
 
 import ipaddress
 import os
+import ssl
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
@@ -16,7 +17,9 @@ import attrs
 from nrm_async._version import __version__
 from nrm_async.errors import ConfigurationError
 
-__all__ = ["ApiKey", "RetryPolicy", "Settings", "Timeouts"]
+__all__ = ["ApiKey", "ConfirmPolicy", "OnUnknown", "RetryPolicy", "Settings", "Timeouts"]
+
+OnUnknown: TypeAlias = Literal["confirm", "report"]
 
 API_KEY_VARIABLE: Final = "OUTBOUNDIQ_API_KEY"  # the name the vendor's own SDKs use
 BASE_URL_VARIABLE: Final = "NRM_BASE_URL"
@@ -174,6 +177,80 @@ class RetryPolicy:
         _whole("retry.max_retries", value, least=0)
 
 
+@attrs.frozen
+class ConfirmPolicy:
+    """How the truth is looked for when the answer to a pause or an activation was lost.
+
+    The number is read back after ``settle`` seconds and then at intervals that grow by
+    ``factor``, ``reads`` times at most. If it stands unchanged to the end, the action is sent
+    once more, and looked for once more.
+
+    Attributes:
+        settle: Seconds before the first read: the API may still be at work.
+        factor: How much longer each interval is than the one before.
+        reads: Reads at most, before and again after the action is sent once more.
+
+    Example:
+        >>> ConfirmPolicy().delays
+        (0.5, 1.0, 2.0, 4.0)
+    """
+
+    settle: float = attrs.field(default=0.5, validator=_seconds("confirm.settle"))
+    factor: float = attrs.field(default=2.0, validator=_seconds("confirm.factor", above=0))
+    reads: int = attrs.field(default=4)
+
+    @reads.validator
+    def _check_reads(self, _attribute: "attrs.Attribute[int]", value: int) -> None:
+        _whole("confirm.reads", value, least=1)
+
+    @property
+    def delays(self) -> tuple[float, ...]:
+        """Seconds before each read."""
+        return tuple(self.settle * self.factor**number for number in range(self.reads))
+
+
+def check_on_unknown(value: object) -> OnUnknown:
+    """Whether lost answers are confirmed or reported.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    if value == "confirm" or value == "report":
+        return value
+    raise ConfigurationError(f"on_unknown must be 'confirm' or 'report', not {value!r}")
+
+
+def tls_context(
+    ssl_context: ssl.SSLContext | None, ca_bundle: str | os.PathLike[str] | None
+) -> ssl.SSLContext | None:
+    """The context to verify the API with; ``None`` for the system's own.
+
+    Raises:
+        ConfigurationError: Verification would be off, or the bundle cannot be read.
+    """
+    if ssl_context is not None and ca_bundle is not None:
+        raise ConfigurationError("ssl_context and ca_bundle exclude each other: give one of them")
+    if ca_bundle is not None:
+        try:
+            return ssl.create_default_context(cafile=ca_bundle)
+        except (OSError, ValueError, TypeError) as error:  # an SSLError is an OSError
+            raise ConfigurationError(
+                f"ca_bundle must be a file of PEM certificates: {error}"
+            ) from None
+    if ssl_context is not None:
+        _check_context(ssl_context)
+    return ssl_context
+
+
+def _check_context(context: object) -> None:
+    if not isinstance(context, ssl.SSLContext):
+        raise ConfigurationError(f"ssl_context must be an SSLContext, not {type(context).__name__}")
+    if context.verify_mode is ssl.CERT_NONE or not context.check_hostname:
+        raise ConfigurationError(
+            "ssl_context must verify certificate and host name: the key would go to anybody"
+        )
+
+
 def _base_url(value: object) -> str:
     if not isinstance(value, str):
         raise ConfigurationError(f"base_url must be a string, not {type(value).__name__}")
@@ -242,8 +319,11 @@ class Settings:
     max_rate: float | None
     timeouts: Timeouts
     retry: RetryPolicy
+    confirm: ConfirmPolicy
+    on_unknown: OnUnknown
     proxy: str | None
     user_agent: str
+    ssl_context: ssl.SSLContext | None
 
     @classmethod
     def resolve(
@@ -255,8 +335,12 @@ class Settings:
         max_rate: float | None,
         timeout: float | Timeouts,
         retry: RetryPolicy | None,
+        confirm: ConfirmPolicy | None,
+        on_unknown: OnUnknown,
         proxy: str | None,
         user_agent: str | None,
+        ssl_context: ssl.SSLContext | None,
+        ca_bundle: str | os.PathLike[str] | None,
     ) -> "Settings":
         """Check the arguments, fill the gaps from the environment and the defaults.
 
@@ -265,6 +349,10 @@ class Settings:
         """
         if retry is not None and not isinstance(retry, RetryPolicy):
             raise ConfigurationError(f"retry must be a RetryPolicy, not {type(retry).__name__}")
+        if confirm is not None and not isinstance(confirm, ConfirmPolicy):
+            raise ConfigurationError(
+                f"confirm must be a ConfirmPolicy, not {type(confirm).__name__}"
+            )
         if base_url is None:
             base_url = os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
         return cls(
@@ -274,6 +362,9 @@ class Settings:
             max_rate=_rate(max_rate),
             timeouts=timeout if isinstance(timeout, Timeouts) else Timeouts(attempt=timeout),
             retry=retry or RetryPolicy(),
+            confirm=confirm or ConfirmPolicy(),
+            on_unknown=check_on_unknown(on_unknown),
             proxy=_proxy(proxy),
             user_agent=_user_agent(user_agent),
+            ssl_context=tls_context(ssl_context, ca_bundle),
         )

@@ -17,6 +17,7 @@
     │   └── ServerError           5xx
     ├── ResponseError             a 2xx whose body breaks the contract
     ├── InventoryDriftError       the inventory changed while it was read
+    ├── BatchStoppedError         the item was not begun, because its batch was stopped
     └── BatchError                raised on request by ``BatchReport.raise_if_failed``
 
 Every error tells the ``method`` and ``path`` of the call, the ``attempts`` made, the seconds
@@ -31,6 +32,7 @@ __all__ = [
     "APIError",
     "AuthenticationError",
     "BatchError",
+    "BatchStoppedError",
     "ClientStateError",
     "ClientTimeoutError",
     "ConfigurationError",
@@ -63,6 +65,7 @@ class NRMError(Exception):
         attempts: How many times the request was tried; 0 if it never was.
         elapsed: Seconds over all attempts and the waits between them.
         maybe_applied: ``True`` if the action may have taken effect at the API.
+        page: Page of the inventory that was asked for, or ``None``.
     """
 
     method: str | None = None
@@ -70,6 +73,7 @@ class NRMError(Exception):
     attempts: int = 0
     elapsed: float = 0.0
     maybe_applied: bool = False
+    page: int | None = None
 
     @property
     def message(self) -> str:
@@ -89,7 +93,8 @@ class NRMError(Exception):
         if self.path is None:
             return self._headline()
         tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
-        return f"{self.method} {self.path}: {self._headline()} ({tries}, {self.elapsed:.2f} s)"
+        where = self.path if self.page is None else f"{self.path} page {self.page}"
+        return f"{self.method} {where}: {self._headline()} ({tries}, {self.elapsed:.2f} s)"
 
 
 class ConfigurationError(NRMError, ValueError):
@@ -105,7 +110,15 @@ class ClientStateError(NRMError, RuntimeError):
 
 
 class TransportError(NRMError):
-    """No usable answer came back; ``message`` says what was seen."""
+    """No usable answer came back; ``message`` says what was seen.
+
+    Attributes:
+        seen: Name of the exception that was seen below, if there was one.
+        status: HTTP status of the answer whose headers were seen, if there was one.
+    """
+
+    seen: str | None = None
+    status: int | None = None
 
 
 class NotSentError(TransportError):
@@ -113,9 +126,11 @@ class NotSentError(TransportError):
 
     Attributes:
         permanent: ``True`` where trying again cannot help, as with an invalid certificate.
+        starved: ``True`` where this machine is out of file descriptors.
     """
 
     permanent: bool = False
+    starved: bool = False
 
 
 class ClientTimeoutError(TransportError):
@@ -206,6 +221,23 @@ class ResponseError(NRMError):
 
 class InventoryDriftError(NRMError):
     """The inventory kept changing while it was read, and the caller asked to be told."""
+
+
+class BatchStoppedError(NRMError):
+    """The item was not begun, because something had stopped its batch: nothing happened.
+
+    Attributes:
+        cause: What stopped it: an invalid key, say, or the batch's deadline.
+    """
+
+    def __init__(self, cause: NRMError) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+    @property
+    def message(self) -> str:
+        """What went wrong, without the call it happened to."""
+        return f"not begun, the batch was stopped: {self.cause}"
 
 
 class BatchError(NRMError):

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, Self, TypeAlias
 import attrs
 
 from nrm_async.errors import ClientStateError, InventoryDriftError, ResponseError
-from nrm_async.inventory import Inventory
+from nrm_async.inventory import Inventory, is_number
 from nrm_async.models import Ani, AniPage, MalformedRow
 
 __all__ = ["AniStream", "OnDrift", "PageStream"]
@@ -268,6 +268,18 @@ class AniStream(AsyncIterator[Ani]):
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
+
+
+async def find(fetch_page: FetchPage, page_size: int, ani: str) -> Ani | None:
+    """The row of one number, read page after page until it is there."""
+    course = Course(page_size)
+    while course.goes_on:
+        page = (await fetch_page(course.horizon))()
+        course.observe(page)
+        for row in page:
+            if is_number(row, ani):
+                return row
+    return None
 
 
 @attrs.define

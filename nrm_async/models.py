@@ -167,14 +167,17 @@ class AniPage:
 
 @attrs.frozen
 class Receipt:
-    """What the API said of an action that was applied.
+    """What is known of an action that was applied.
 
     Attributes:
         ani: The number, normalised.
-        status: The API's word: ``paused``, ``active`` or ``received request``.
+        status: The API's word for it: ``paused``, ``active`` or ``received request``.
         request_id: The answer's ``x-request-id``: support asks for it.
+        confirmed: ``True`` where the answer was lost, and reading the number back showed the
+            state that was asked for.
     """
 
     ani: str
     status: str
     request_id: str | None = None
+    confirmed: bool = False

@@ -16,12 +16,12 @@ from nrm_async.actions import Action
 from nrm_async.errors import (
     AuthenticationError,
     BatchError,
+    BatchStoppedError,
     ClientStateError,
     ConfigurationError,
     InvalidRequestError,
     NotSentError,
     NRMError,
-    OutcomeUnknownError,
     RateLimitError,
     RejectedError,
 )
@@ -52,6 +52,7 @@ class Outcome(StrEnum):
 # Errors that prove that nothing happened; no other error does.
 _PROOFS: Final = (
     AuthenticationError,
+    BatchStoppedError,
     ClientStateError,
     ConfigurationError,
     InvalidRequestError,
@@ -141,29 +142,20 @@ def conclude(
             index=index,
             input=item,
             action=action,
-            outcome=Outcome.APPLIED,
+            outcome=Outcome.CONFIRMED if value.confirmed else Outcome.APPLIED,
             attempts=attempts,
             elapsed=elapsed,
             receipt=value,
         )
-    error = _of_an_action(value)
     return Failed(
         index=index,
         input=item,
         action=action,
-        outcome=outcome_of(error),
+        outcome=outcome_of(value),
         attempts=attempts,
         elapsed=elapsed,
-        error=error,
+        error=value,
     )
-
-
-def _of_an_action(error: NRMError) -> NRMError:
-    """For an action, no usable answer means that it may have been applied."""
-    if error.maybe_applied or outcome_of(error) is not Outcome.UNKNOWN:
-        return error
-    unknown = OutcomeUnknownError(f"{error.message}; the action may have been applied")
-    return unknown.at(error.method or "", error.path or "", error.attempts, error.elapsed)
 
 
 @attrs.frozen

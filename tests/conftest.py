@@ -9,9 +9,12 @@ import attrs
 import pytest
 from aiohttp import web
 
-from nrm_async import Ani, AniPage, NRMClient
+from nrm_async import Ani, AniPage, ConfirmPolicy, NRMClient
 
 API_KEY = "test-key-0123456789"
+
+# Looks for the truth about lost answers without waiting for it.
+SOON = ConfirmPolicy(settle=0.001, reads=2)
 
 Answer: TypeAlias = Callable[[web.Request], web.StreamResponse | Awaitable[web.StreamResponse]]
 
@@ -72,7 +75,7 @@ async def stub_api() -> AsyncIterator[StubAPI]:
 @pytest.fixture
 async def client(stub_api: StubAPI) -> AsyncIterator[NRMClient]:
     """A client of the stub API."""
-    async with NRMClient(API_KEY, base_url=stub_api.url) as nrm:
+    async with NRMClient(API_KEY, base_url=stub_api.url, confirm=SOON) as nrm:
         yield nrm
 
 

@@ -17,9 +17,10 @@ from nrm_async import (
     Receipt,
     Succeeded,
 )
+from nrm_async._flight import Flight
 from nrm_async._inputs import given_action, preparer
 from nrm_async.actions import Action
-from nrm_async.batch import READ_AHEAD, run, stream
+from nrm_async.batch import READ_AHEAD, BatchOptions, run, stream
 
 ANIS = [str(2_000_000_000 + number) for number in range(100)]
 PAUSES = [Pause(ani) for ani in ANIS]
@@ -34,7 +35,10 @@ class Calls:
     most_in_flight: int = 0
     most_tasks: int = 0
 
-    async def __call__(self, index: int, item: object, action: Action) -> CallResult:
+    async def __call__(
+        self, index: int, item: object, action: Action, flight: Flight
+    ) -> CallResult:
+        flight.attempts += 1
         self.order.append(index)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -66,7 +70,7 @@ class Backwards(Calls):
 async def test_one_result_per_input_in_input_order() -> None:
     """Whatever order the answers come in, the report is in the order of the inputs."""
     calls = Calls()
-    report = await run(PAUSES, given_action, calls, concurrency=7)
+    report = await run(PAUSES, given_action, calls, BatchOptions(7))
     assert [result.index for result in report] == list(range(100))
     assert [result.ani for result in report] == ANIS
     assert [result.input for result in report] == PAUSES
@@ -77,7 +81,7 @@ async def test_one_result_per_input_in_input_order() -> None:
 @pytest.mark.looptime
 async def test_late_answers_do_not_change_the_order() -> None:
     """The last input is answered first, and still stands last."""
-    report = await run(PAUSES, given_action, Backwards(), concurrency=100)
+    report = await run(PAUSES, given_action, Backwards(), BatchOptions(100))
     assert [result.index for result in report] == list(range(100))
     assert report.elapsed == pytest.approx(1000)
 
@@ -91,7 +95,7 @@ def test_every_input_has_exactly_one_result(inputs: list[object], concurrency: i
 
     async def check() -> None:
         calls = Calls()
-        report = await run(inputs, preparer(Pause), calls, concurrency=concurrency)
+        report = await run(inputs, preparer(Pause), calls, BatchOptions(concurrency))
         assert [result.index for result in report] == list(range(len(inputs)))
         assert all(result.input is given for result, given in zip(report, inputs, strict=True))
         assert sorted(calls.order) == [result.index for result in report.succeeded]
@@ -112,7 +116,7 @@ async def test_async_iterables_are_read_too() -> None:
             await asyncio.sleep(0)
             yield ani
 
-    report = await run(numbers(), preparer(Pause), Calls(), concurrency=8)
+    report = await run(numbers(), preparer(Pause), Calls(), BatchOptions(8))
     assert [result.ani for result in report] == ANIS
 
 
@@ -133,7 +137,7 @@ async def test_inputs_are_read_lazily() -> None:
                 all_busy.set()
             await gate.wait()
 
-    batch = asyncio.create_task(run(numbers(), given_action, Held(), concurrency=5))
+    batch = asyncio.create_task(run(numbers(), given_action, Held(), BatchOptions(5)))
     await all_busy.wait()
     for _ in range(20):
         await asyncio.sleep(0)
@@ -152,7 +156,7 @@ async def test_results_come_as_they_complete() -> None:
                 await gate.wait()
 
     async with stream(
-        PAUSES[:5], given_action, FirstHeld(), concurrency=5, ordered=False
+        PAUSES[:5], given_action, FirstHeld(), BatchOptions(5, ordered=False)
     ) as results:
         first = [(await anext(results)).index for _ in range(4)]
         assert sorted(first) == [1, 2, 3, 4]
@@ -163,7 +167,7 @@ async def test_results_come_as_they_complete() -> None:
 @pytest.mark.looptime
 async def test_ordered_results_come_in_input_order() -> None:
     """Ordered, early answers wait for their predecessors."""
-    async with stream(PAUSES, given_action, Backwards(), concurrency=30, ordered=True) as results:
+    async with stream(PAUSES, given_action, Backwards(), BatchOptions(30, ordered=True)) as results:
         assert [result.index async for result in results] == list(range(100))
 
 
@@ -178,7 +182,9 @@ async def test_a_slow_consumer_bounds_what_is_read_ahead(ordered: bool) -> None:
             taken += 1
             yield Pause(2_000_000_000 + number)
 
-    async with stream(numbers(), given_action, Calls(), concurrency=16, ordered=ordered) as results:
+    async with stream(
+        numbers(), given_action, Calls(), BatchOptions(16, ordered=ordered)
+    ) as results:
         for consumed in range(1, 3 * READ_AHEAD):
             await anext(results)
             if consumed % 500 == 0:
@@ -197,7 +203,7 @@ async def test_an_input_that_fails_loses_nothing_before_it() -> None:
 
     calls = Calls()
     with pytest.raises(LookupError, match="ends here") as caught:
-        await run(numbers(), given_action, calls, concurrency=6)
+        await run(numbers(), given_action, calls, BatchOptions(6))
     report = caught.value.report  # type: ignore[attr-defined]
     assert isinstance(report, BatchReport)
     assert [result.index for result in report] == list(range(20))
@@ -216,7 +222,9 @@ async def test_a_streamed_input_that_fails_is_raised_after_the_results() -> None
     seen: list[int] = []
 
     async def consume() -> None:
-        async with stream(numbers(), given_action, Calls(), concurrency=6, ordered=True) as results:
+        async with stream(
+            numbers(), given_action, Calls(), BatchOptions(6, ordered=True)
+        ) as results:
             async for result in results:
                 seen.append(result.index)  # noqa: PERF401 - what came before the error counts
 
@@ -235,9 +243,9 @@ async def test_on_result_sees_every_result() -> None:
         awaited.append(result.index)
 
     await run(
-        PAUSES, given_action, Calls(), concurrency=6, on_result=lambda r: plain.append(r.index)
+        PAUSES, given_action, Calls(), BatchOptions(6), on_result=lambda r: plain.append(r.index)
     )
-    await run(PAUSES, given_action, Calls(), concurrency=6, on_result=later)
+    await run(PAUSES, given_action, Calls(), BatchOptions(6), on_result=later)
     assert sorted(plain) == sorted(awaited) == list(range(100))
 
 
@@ -251,7 +259,7 @@ async def test_a_failing_on_result_does_not_stop_the_batch() -> None:
 
     calls = Calls()
     with pytest.raises(ZeroDivisionError, match=r"at 1$") as caught:
-        await run(PAUSES, given_action, calls, concurrency=6, on_result=fail)
+        await run(PAUSES, given_action, calls, BatchOptions(6), on_result=fail)
     assert sorted(seen) == sorted(calls.order) == list(range(100))
     assert len(caught.value.report) == 100  # type: ignore[attr-defined]
 
@@ -259,7 +267,7 @@ async def test_a_failing_on_result_does_not_stop_the_batch() -> None:
 async def test_leaving_a_stream_early_stops_its_workers() -> None:
     """Nothing new is taken, what is in flight is cancelled, and no task is left."""
     calls = Calls()
-    async with stream(PAUSES, given_action, calls, concurrency=6, ordered=False) as results:
+    async with stream(PAUSES, given_action, calls, BatchOptions(6, ordered=False)) as results:
         await anext(results)
     assert asyncio.all_tasks() == {asyncio.current_task()}
     assert calls.in_flight == 0
@@ -269,7 +277,7 @@ async def test_leaving_a_stream_early_stops_its_workers() -> None:
 async def test_errors_of_the_consumer_pass_through_unwrapped() -> None:
     """What the body of ``async with`` raises comes out as it is."""
     with pytest.raises(KeyError):
-        async with stream(PAUSES, given_action, Calls(), concurrency=6, ordered=False):
+        async with stream(PAUSES, given_action, Calls(), BatchOptions(6, ordered=False)):
             raise KeyError("mine")
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
@@ -288,13 +296,17 @@ async def test_a_cancelled_batch_hands_over_what_it_has() -> None:
         if result.index == 9:
             ten_seen.set()
 
-    batch = asyncio.create_task(run(PAUSES, given_action, Stuck(), concurrency=1, on_result=count))
+    batch = asyncio.create_task(
+        run(PAUSES, given_action, Stuck(), BatchOptions(1), on_result=count)
+    )
     await ten_seen.wait()
     batch.cancel()
     with pytest.raises(asyncio.CancelledError) as caught:
         await batch
     report = caught.value.report  # type: ignore[attr-defined]
-    assert [result.index for result in report] == list(range(10))
+    assert [result.index for result in report] == list(range(11))
+    assert [result.ok for result in report] == [True] * 10 + [False]
+    assert report[10].outcome is Outcome.NOT_APPLIED  # this call never came to sending
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
@@ -307,7 +319,7 @@ async def test_a_mistake_in_the_call_does_not_pass_for_the_end() -> None:
                 raise AssertionError("a bug")
 
     with pytest.raises(AssertionError, match="a bug"):
-        await run(PAUSES, given_action, Broken(), concurrency=1)
+        await run(PAUSES, given_action, Broken(), BatchOptions(1))
 
 
 def test_what_a_batch_takes_as_inputs() -> None:

@@ -360,7 +360,6 @@ async def test_quirks_over_http(stub_api: StubAPI, client: NRMClient, case: Case
     (result,) = await client.run_batch([action])
     error, outcome = MEANINGS[case["means"]]
     assert result.outcome is outcome
-    assert result.attempts == 1
     if error is not None:
         assert isinstance(result, Failed)
         assert type(result.error) is error
@@ -424,7 +423,7 @@ async def test_an_unanswered_action_is_unknown_and_sent_once(stub_api: StubAPI) 
         return web.Response()
 
     stub_api.answer = hang_up
-    async with NRMClient(API_KEY, base_url=stub_api.url) as nrm:
+    async with NRMClient(API_KEY, base_url=stub_api.url, on_unknown="report") as nrm:
         with pytest.raises(OutcomeUnknownError, match="may have been applied") as caught:
             await nrm.pause("2345678901")
     assert caught.value.maybe_applied
@@ -456,7 +455,9 @@ async def test_a_timed_out_action_is_unknown(stub_api: StubAPI) -> None:
 
     stub_api.answer = never
     retry = RetryPolicy(max_retries=1, base=0)
-    async with NRMClient(API_KEY, base_url=stub_api.url, timeout=0.05, retry=retry) as nrm:
+    async with NRMClient(
+        API_KEY, base_url=stub_api.url, timeout=0.05, retry=retry, on_unknown="report"
+    ) as nrm:
         with pytest.raises(OutcomeUnknownError):
             await nrm.pause("2345678901")
         assert len(stub_api.requests) == 1
@@ -523,7 +524,7 @@ async def test_the_ceiling_holds_over_everything(stub_api: StubAPI) -> None:
         pages, paused, remediated, receipt = await asyncio.gather(
             nrm.inventory(on_drift="report"),
             nrm.pause_many(anis, concurrency=50),
-            nrm.remediate_many(anis),
+            nrm.remediate_many(anis[::-1]),
             nrm.pause(anis[0]),
         )
     assert len(pages) == 30

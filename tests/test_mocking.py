@@ -55,7 +55,7 @@ async def test_refusals_and_lost_answers_on_a_mock() -> None:
         mock.post(f"{API}/pause", payload=refusal, status=400)
         mock.post(f"{API}/pause", exception=ConnectionResetError("reset"))
         mock.post(f"{API}/pause", timeout=True)
-        async with NRMClient(API_KEY) as nrm:
+        async with NRMClient(API_KEY, on_unknown="report") as nrm:
             with pytest.raises(RejectedError, match="Only active"):
                 await nrm.pause("2345678901")
             report = await nrm.pause_many(["2345678901", "2345678902"])

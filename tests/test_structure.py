@@ -20,6 +20,7 @@ RANKS = {
     "actions": 1,
     "models": 1,
     "results": 2,
+    "_flight": 2,
     "inventory": 3,
     "_inputs": 3,
     "_wire": 3,
@@ -29,11 +30,13 @@ RANKS = {
     "_session": 5,
     "listing": 5,
     "batch": 5,
-    "client": 6,
-    "__init__": 7,
-    "sandbox": 8,
-    "cli": 9,
-    "__main__": 10,
+    "_confirm": 5,
+    "_calls": 6,
+    "client": 7,
+    "__init__": 8,
+    "sandbox": 9,
+    "cli": 10,
+    "__main__": 11,
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

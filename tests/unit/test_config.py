@@ -38,6 +38,10 @@ def resolve(**options: Any) -> Settings:
         "max_rate": None,
         "timeout": 30.0,
         "retry": None,
+        "confirm": None,
+        "on_unknown": "confirm",
+        "ssl_context": None,
+        "ca_bundle": None,
         "proxy": None,
         "user_agent": None,
     }

@@ -104,13 +104,12 @@ def test_outcome_of(error: NRMError, outcome: Outcome) -> None:
 
 @each_error
 def test_failure_is_concluded(error: NRMError, outcome: Outcome) -> None:
-    """A call that ended in an error has its outcome, and an unknown one says so on the error."""
+    """A call that ended in an error has its outcome, and keeps the error as it is."""
     result = conclude(3, "input", ACTION, error.at("POST", "/pause", 2, 1.5), 2, 1.5)
     assert isinstance(result, Failed)
     assert (result.index, result.input, result.action) == (3, "input", ACTION)
     assert (result.outcome, result.attempts, result.elapsed) == (outcome, 2, 1.5)
-    assert result.error.maybe_applied is (outcome is Outcome.UNKNOWN)
-    assert error.message in result.error.message
+    assert result.error is error
     at = (result.error.method, result.error.path, result.error.attempts, result.error.elapsed)
     assert at == ("POST", "/pause", 2, 1.5)
 

@@ -40,11 +40,11 @@ def delay(
     number: int = 1,
     draw: float = 0.5,
     policy: RetryPolicy = POLICY,
-    deadline: float | None = None,
+    left: float | None = None,
     **more: Any,
 ) -> float | None:
-    attempt = Attempt(number, read, error, **({"elapsed": 0.0} | more))
-    return next_delay(attempt, policy, deadline, draw)
+    attempt = Attempt(number, read, error, **more)
+    return next_delay(attempt, policy, left, draw)
 
 
 @pytest.mark.parametrize(
@@ -172,17 +172,15 @@ def test_max_retry_after(asked: float, tried: bool) -> None:
 )
 def test_deadline(elapsed: float, asked: float | None, tried: bool) -> None:
     """No wait goes to the deadline of the call or beyond it."""
-    more: Any = {"elapsed": elapsed, "retry_after": asked}
-    wait = delay(RateLimitError(429, "slow"), draw=1.0, deadline=10.0, **more)
+    wait = delay(RateLimitError(429, "slow"), draw=1.0, left=10.0 - elapsed, retry_after=asked)
     assert (wait is not None) is tried
 
 
-@given(elapsed=short, deadline=short, draw=draws, asked=st.none() | st.floats(0, 120))
-def test_deadline_holds(elapsed: float, deadline: float, draw: float, asked: float | None) -> None:
+@given(left=short, draw=draws, asked=st.none() | st.floats(0, 120))
+def test_deadline_holds(left: float, draw: float, asked: float | None) -> None:
     """Whatever the numbers, the next attempt begins before the deadline."""
-    more: Any = {"elapsed": elapsed, "retry_after": asked}
-    wait = delay(RateLimitError(429, "slow"), draw=draw, deadline=deadline, **more)
-    assert wait is None or elapsed + wait < deadline
+    wait = delay(RateLimitError(429, "slow"), draw=draw, left=left, retry_after=asked)
+    assert wait is None or wait < left
 
 
 def test_the_decision_is_pure() -> None:

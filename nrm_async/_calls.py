@@ -1,0 +1,208 @@
+"""The two kinds of call: a page that is read, and an action that is carried out.
+
+A page is one conversation. An action is one conversation too, as long as its answer comes; it
+holds its number meanwhile, so that no other action on the number comes in between. If the
+answer is lost, the truth is looked for before the number is let go.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from typing import Final, TypeVar
+
+from nrm_async import listing
+from nrm_async._confirm import Means, can_confirm, confirm
+from nrm_async._flight import Flight
+from nrm_async._session import TOO_LATE, Concluded, Session
+from nrm_async._wire import (
+    MAX_PAGE_SIZE,
+    Response,
+    accept_page,
+    action_request,
+    page_request,
+    read_page,
+    read_receipt,
+)
+from nrm_async.actions import Action, Activate, Remediate
+from nrm_async.config import ConfirmPolicy, OnUnknown
+from nrm_async.errors import (
+    ClientStateError,
+    NotSentError,
+    NRMError,
+    OutcomeUnknownError,
+    RejectedError,
+)
+from nrm_async.models import Ani, AniPage, Receipt
+from nrm_async.results import CallResult, Outcome, conclude, outcome_of
+
+T = TypeVar("T")
+
+
+class Calls:
+    """Reads pages and carries actions out, through one session."""
+
+    def __init__(self, session: Session, policy: ConfirmPolicy) -> None:
+        self._session = session
+        self._policy = policy
+        self._last_known = _LastKnown()
+
+    async def fetch_page(
+        self, page: int, page_size: int, number: str | None, flight: Flight
+    ) -> Callable[[], AniPage]:
+        """Fetch a page now; what comes back decodes it, when it is called."""
+        request = page_request(page, page_size, number)
+        done = await self._session.converse(request, accept_page, flight)
+        response = _page_or_raise(done.value, page)
+
+        def read() -> AniPage:
+            value = read_page(response, page, page_size)
+            if isinstance(value, NRMError):
+                value.at(request.method, request.path, done.attempts, done.elapsed)
+            return _page_or_raise(value, page)
+
+        return read
+
+    async def find(
+        self, ani: str, deadline: float | None, *, is_single: bool = False
+    ) -> Ani | None:
+        """The row of one number, or ``None`` if it is not in the inventory."""
+
+        async def fetch(page: int) -> Callable[[], AniPage]:
+            flight = Flight(deadline, is_single=is_single)
+            return await self.fetch_page(page, MAX_PAGE_SIZE, ani, flight)
+
+        return await listing.find(fetch, MAX_PAGE_SIZE, ani)
+
+    async def perform(
+        self, index: int, item: object, action: Action, flight: Flight, on_unknown: OnUnknown
+    ) -> CallResult:
+        """Carry one action out and say what became of it. Raises nothing but cancellation."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        value = await self._alone(item, action, flight, on_unknown)
+        elapsed = loop.time() - started
+        if isinstance(value, NRMError):
+            value.at("POST", action.path, flight.attempts, elapsed)
+        return conclude(index, item, action, value, flight.attempts, elapsed)
+
+    async def _alone(
+        self, item: object, action: Action, flight: Flight, on_unknown: OnUnknown
+    ) -> Receipt | NRMError:
+        """Carry it out while no other action on this number is under way or in doubt."""
+        try:
+            anis = self._session.network().anis
+            async with asyncio.timeout_at(flight.deadline):
+                await anis.acquire(action.ani)
+        except ClientStateError as error:
+            return error
+        except TimeoutError:
+            return NotSentError(TOO_LATE)
+        try:
+            value = await self._carry_out(item, action, flight, on_unknown)
+            self._last_known.note(action, value)
+            return value
+        finally:
+            anis.release(action.ani)
+
+    async def _carry_out(
+        self, item: object, action: Action, flight: Flight, on_unknown: OnUnknown
+    ) -> Receipt | NRMError:
+        value = await self._send(action, flight)
+        if isinstance(value, Receipt):
+            return value
+        doubt = _doubt(value, flight)
+        if doubt is None:
+            return value
+        flight.is_doubtful = True
+        if on_unknown == "report" or not can_confirm(action, doubt):
+            return doubt
+        refusal = value if isinstance(value, RejectedError) else None
+        return await confirm(action, doubt, refusal, self._means(item, action, flight))
+
+    async def _send(self, action: Action, flight: Flight) -> Receipt | NRMError:
+        def read(response: Response) -> Receipt | NRMError:
+            return read_receipt(response, action)
+
+        try:
+            done: Concluded[Receipt] = await self._session.converse(
+                action_request(action), read, flight
+            )
+        except ClientStateError as error:  # closed while it waited for its number
+            return error
+        return done.value
+
+    def _means(self, item: object, action: Action, flight: Flight) -> Means:
+        return Means(
+            find=partial(self._find_for, flight),
+            resend=partial(self._send, action, flight),
+            wait=partial(self._wait, flight),
+            policy=self._policy,
+            was_active=self._last_known.of(action.ani, item),
+        )
+
+    async def _find_for(self, flight: Flight, ani: str) -> Ani | None:
+        async with self._session.network().confirming:
+            # A read that fails is followed by the next one anyway.
+            return await self.find(ani, flight.deadline, is_single=True)
+
+    async def _wait(self, flight: Flight, seconds: float) -> bool:
+        loop = asyncio.get_running_loop()
+        if flight.deadline is not None and loop.time() + seconds >= flight.deadline:
+            return False
+        return await self._session.sleep(seconds)
+
+
+def _page_or_raise(value: T | NRMError, page: int) -> T:
+    if isinstance(value, NRMError):
+        value.page = page
+        raise value
+    return value
+
+
+def _doubt(error: NRMError, flight: Flight) -> OutcomeUnknownError | None:
+    """The error as one that leaves the outcome open, if that is what it does."""
+    if isinstance(error, OutcomeUnknownError):
+        return error
+    if outcome_of(error) is Outcome.UNKNOWN:
+        return _unknown(f"{error.message}; the action may have been applied", error)
+    if flight.is_doubtful:
+        return _unknown(f"an earlier attempt may have been applied; then {error.message}", error)
+    return None
+
+
+def _unknown(message: str, error: NRMError) -> OutcomeUnknownError:
+    unknown = OutcomeUnknownError(
+        message, getattr(error, "status", None), getattr(error, "request_id", None)
+    )
+    unknown.seen = getattr(error, "seen", None)
+    return unknown
+
+
+# Enough for the repeats of one number that a caller makes in practice; bounded, because a
+# client may see a million numbers.
+_REMEMBERED: Final = 16_384
+
+
+class _LastKnown:
+    """Whether numbers are in service, as far as this client's own actions tell."""
+
+    def __init__(self) -> None:
+        self._is_active: OrderedDict[str, bool] = OrderedDict()
+
+    def note(self, action: Action, value: Receipt | NRMError) -> None:
+        """Remember what an action came to; forget the number if that is not known."""
+        if isinstance(value, Receipt):
+            if not isinstance(action, Remediate):
+                self._is_active[action.ani] = isinstance(action, Activate)
+                if len(self._is_active) > _REMEMBERED:
+                    self._is_active.popitem(last=False)
+        elif value.maybe_applied:
+            self._is_active.pop(action.ani, None)
+
+    def of(self, ani: str, item: object) -> bool | None:
+        """Whether the number was in service; failing that, what the caller's own row says."""
+        known = self._is_active.get(ani)
+        if known is None and isinstance(item, Ani) and item.status is not None:
+            return item.is_active
+        return known

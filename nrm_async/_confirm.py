@@ -1,0 +1,120 @@
+"""What became of an action whose answer was lost: found out by reading the number back.
+
+The action and the error that left it in doubt come in, with callables that read a number, send
+the action once more, and wait; a receipt comes out, or the error that is the truth. The reads
+begin after the API has had time to settle, and come at growing intervals. A number that stands
+unchanged to the end gets the action once more: the API takes a pause only of an active number
+and an activation only of a resting one, so a repeat does nothing twice.
+
+What cannot be seen in a number's status is not looked for: remediation, and dates in the future.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Final
+
+import attrs
+
+from nrm_async.actions import Action, Activate, Pause
+from nrm_async.config import ConfirmPolicy
+from nrm_async.errors import NRMError, OutcomeUnknownError, RejectedError
+from nrm_async.models import Ani, Receipt
+
+# A page that sends the caller elsewhere may stand in front of the API or behind it, and would
+# answer the reads alike.
+_REDIRECTS: Final = frozenset({302, 303})
+
+
+class Sight(Enum):
+    """What reading a number back shows."""
+
+    AS_ASKED = "as asked"
+    UNCHANGED = "unchanged"
+    NOTHING = "nothing"
+
+
+@attrs.frozen
+class Means:
+    """What it takes to find out.
+
+    Attributes:
+        find: Reads the number; ``None`` if it is not in the inventory. Raises ``NRMError``.
+        resend: Sends the action once more.
+        wait: Waits some seconds; ``False`` if the call has no such time left.
+        policy: The numbers to go by.
+        was_active: Whether the number was in service before the action, where that is known.
+    """
+
+    find: Callable[[str], Awaitable[Ani | None]]
+    resend: Callable[[], Awaitable[Receipt | NRMError]]
+    wait: Callable[[float], Awaitable[bool]]
+    policy: ConfirmPolicy
+    was_active: bool | None = None
+
+
+def can_confirm(action: Action, doubt: OutcomeUnknownError, now: datetime | None = None) -> bool:
+    """Whether reading the number back can tell."""
+    if not isinstance(action, Pause | Activate) or doubt.status in _REDIRECTS:
+        return False
+    return action.date is None or not _is_future(action.date, now or datetime.now(UTC))
+
+
+def _is_future(date: str, now: datetime) -> bool:
+    digits = date.replace("-", "").ljust(14, "0")
+    return digits > now.strftime("%Y%m%d%H%M%S")
+
+
+async def confirm(
+    action: Action, doubt: OutcomeUnknownError, refusal: NRMError | None, means: Means
+) -> Receipt | NRMError:
+    """Find out what became of an action.
+
+    Args:
+        action: A pause or an activation that takes effect at once.
+        doubt: The error that left it in doubt; the answer if the truth cannot be had.
+        refusal: What a repeat that was sent already ended in, if there was one.
+        means: What it takes.
+    """
+    sight = await _look(action, means)
+    if sight is Sight.UNCHANGED and refusal is None:
+        answer = await means.resend()
+        if isinstance(answer, Receipt):
+            return answer
+        refusal = answer
+        sight = await _look(action, means)
+    if sight is Sight.AS_ASKED:
+        return _confirmed(action, doubt, means)
+    if sight is Sight.UNCHANGED and isinstance(refusal, RejectedError):
+        return refusal
+    return doubt
+
+
+async def _look(action: Action, means: Means) -> Sight:
+    sight = Sight.NOTHING
+    for delay in means.policy.delays:
+        if not await means.wait(delay):
+            break
+        try:
+            sight = _sight_of(action, await means.find(action.ani))
+        except NRMError:
+            sight = Sight.NOTHING
+        if sight is Sight.AS_ASKED:
+            break
+    return sight
+
+
+def _sight_of(action: Action, row: Ani | None) -> Sight:
+    """Only "active" is documented, so resting is whatever else a number can be."""
+    if row is None:
+        return Sight.UNCHANGED
+    if row.status is None:
+        return Sight.NOTHING
+    return Sight.AS_ASKED if row.is_active is isinstance(action, Activate) else Sight.UNCHANGED
+
+
+def _confirmed(action: Action, doubt: OutcomeUnknownError, means: Means) -> Receipt | NRMError:
+    if means.was_active is isinstance(action, Activate):
+        return doubt  # it was as asked before: that it is so now proves nothing
+    (word,) = action.done
+    return Receipt(action.ani, word, doubt.request_id, confirmed=True)
