@@ -22,6 +22,12 @@ def check_inputs(inputs: object) -> None:
         )
 
 
+def check_on_result(on_result: object) -> None:
+    """Refuse what cannot be called, before anything is sent."""
+    if on_result is not None and not callable(on_result):
+        raise InvalidRequestError(f"on_result must be callable, not {type(on_result).__name__}")
+
+
 def given_action(item: object) -> Action:
     """The action that the input is, or that it is the result of."""
     if isinstance(item, Action):

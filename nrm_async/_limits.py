@@ -32,14 +32,15 @@ class Pacer:
     def __init__(self, rate: float) -> None:
         self._interval = 1.0 / rate
         self._next = 0.0
+        self._line = anyio.Lock(fast_acquire=True)
 
     async def wait(self) -> None:
-        """Take the next place in time and wait for it."""
-        now = _now()
-        place = max(now, self._next)
-        self._next = place + self._interval
-        if place > now:
-            await anyio.sleep(place - now)
+        """Wait for a place in time; who gives up waiting takes none."""
+        async with self._line:
+            delay = self._next - _now()
+            if delay > 0:
+                await anyio.sleep(delay)
+            self._next = max(self._next, _now()) + self._interval
 
 
 # Seconds over which waiters come back after the gate has opened, so that they do not all come

@@ -60,11 +60,12 @@ def next_delay(
 
 
 def _delay(attempt: Attempt, policy: RetryPolicy, draw: float) -> float:
-    if attempt.retry_after is not None:
-        # Never earlier than asked; a little later, so that not all come back at once.
-        return attempt.retry_after + draw * policy.base
     # The exponent is bounded because 2.0**1024 overflows.
-    return draw * min(policy.cap, policy.base * 2.0 ** min(attempt.number - 1, 60))
+    backoff = draw * min(policy.cap, policy.base * 2.0 ** min(attempt.number - 1, 60))
+    if attempt.retry_after is None:
+        return backoff
+    # Never earlier than asked; a little later, so that not all come back at once.
+    return max(backoff, attempt.retry_after + draw * policy.base)
 
 
 def _may_help(attempt: Attempt) -> bool:

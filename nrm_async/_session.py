@@ -7,6 +7,7 @@ runs it, and closed once.
 
 import asyncio
 import random
+import sys
 from collections.abc import Callable, Coroutine
 from enum import Enum
 from functools import partial
@@ -106,20 +107,22 @@ class Session:
         loop = asyncio.get_running_loop()
         if self._network is None:
             self._network = self._open(loop)
+            self.state = ClientState.OPENED
         elif self._network.loop is not loop:
             raise ClientStateError(OTHER_LOOP)
         return self._network
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> _Network:
-        self.state = ClientState.OPENED
-        most = self._settings.max_concurrency
+        transport = Transport(self._settings, self._lent)
+        # Nothing may queue inside aiohttp, where waiting would count as being slow.
+        most = min(self._settings.max_concurrency, transport.most_connections or sys.maxsize)
         return _Network(
             loop,
             pool=Pool(most, self._settings.max_rate),
             breaker=Breaker(most),
             anis=AniLocks(),
             confirming=anyio.Semaphore(max(1, most // _CONFIRMING_SHARE), fast_acquire=True),
-            transport=Transport(self._settings, self._lent),
+            transport=transport,
         )
 
     async def converse(
@@ -194,13 +197,16 @@ class Session:
         flight: Flight,
     ) -> tuple[T | NRMError, float | None]:
         if isinstance(response, NRMError):
-            if isinstance(response, TransportError):
+            if self.state is ClientState.CLOSED:
+                response.args = (f"the client was closed meanwhile: {response.message}",)
+            elif isinstance(response, TransportError):
                 network.breaker.record(answered=False)
             return response, None
         network.breaker.record(answered=response.status < 500)
         value = read(response)
         if not isinstance(value, NRMError):
             return value, None
+        value.without(network.transport.scrub.text)
         flight.is_exposed = value.maybe_applied
         wait = retry_after(response)
         if response.status in (429, 503) and wait and wait <= self._settings.retry.max_retry_after:
@@ -226,6 +232,10 @@ class Session:
     async def sleep(self, seconds: float) -> bool:
         """Wait, but not beyond the client's end; ``False`` if that came first."""
         return self.state is ClientState.OPENED and await self.network().sleep(seconds)
+
+    def scrubbed(self, error: NRMError) -> NRMError:
+        """The error without secrets that the API may have echoed."""
+        return error.without(self.network().transport.scrub.text)
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Start a task that does not outlive the client."""

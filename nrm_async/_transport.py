@@ -14,6 +14,7 @@ import weakref
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -45,6 +46,11 @@ class Transport:
 
     def __init__(self, settings: Settings, lent: HTTPSession | None = None) -> None:
         self._settings = settings
+        if lent is not None and getattr(lent, "_loop", None) not in (
+            None,
+            asyncio.get_running_loop(),
+        ):
+            raise ClientStateError("the session given to this client belongs to another event loop")
         self._session = lent if lent is not None else _new_session(settings)
         self._is_lent = lent is not None
         self._timeout = _client_timeout(settings.timeouts)
@@ -54,11 +60,20 @@ class Transport:
             "Accept": "application/json",
             "User-Agent": settings.user_agent,
         }
-        self._scrub = _Scrubber(settings.api_key.header.removeprefix("Bearer "))
+        self.scrub = _Scrubber(settings)
         if not self._is_lent:
-            # However the client is lost, forgotten or left at exit, its session ends quietly.
-            # The finalizer holds the session, so this runs before aiohttp could complain.
+            # However the client is lost, forgotten or left at exit, aiohttp has no unclosed
+            # session to complain of: the finalizer holds the session until it has run.
             self._forgotten = weakref.finalize(self, _drop, self._session)
+
+    @property
+    def most_connections(self) -> int | None:
+        """How many connections a lent session allows at once, if it sets a limit."""
+        connector = self._session.connector
+        if not self._is_lent or connector is None:
+            return None
+        limits = [limit for limit in (connector.limit, connector.limit_per_host) if limit]
+        return min(limits, default=None)
 
     async def send(self, request: Request, flight: Flight) -> Response | NRMError:
         """Send once and read the answer to its end. Raises nothing but cancellation.
@@ -77,7 +92,7 @@ class Transport:
             # The frames of aiohttp hold the key in their local variables.
             raise cancelled.with_traceback(None) from None
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the result must say so
-            return _fault(error, request, flight, sight, self._scrub)
+            return _fault(error, request, flight, sight, self.scrub)
         finally:
             # aiohttp itself repeats a read whose connection died under it: that counts too.
             flight.attempts += max(sight.sends - 1, 0)
@@ -101,9 +116,7 @@ class Transport:
             if body is None:
                 answer.close()
                 return _too_long(request, cap)
-            if not (request.repeatable and answer.ok):  # a page is data, not words to repeat
-                body = self._scrub.body(body)
-            return Response(answer.status, body, self._scrub.headers(answer))
+            return Response(answer.status, self.scrub.body(body), self.scrub.headers(answer))
 
     async def aclose(self) -> None:
         """Close the session, unless it was lent. Safe to call twice."""
@@ -203,21 +216,31 @@ def _too_long(request: Request, cap: int) -> NRMError:
     return ResponseError(message) if request.repeatable else TransportError(message)
 
 
-# Shorter keys are test keys, and stand in other words by chance.
+# Shorter secrets stand in other words by chance; no real one is so short.
 _SHORTEST_SECRET: Final = 8
 
 
 class _Scrubber:
-    """Takes the key out of the words a server sends back, should it echo it."""
+    """Takes secrets out of what comes back, should a server or a proxy echo them.
 
-    def __init__(self, key: str) -> None:
-        self._key = key if len(key) >= _SHORTEST_SECRET else None
+    Bodies are scrubbed as they come; the texts of errors once more when they are decoded,
+    because JSON has many ways to write the same text.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        key = settings.api_key.header.removeprefix("Bearer ")
+        password = urlsplit(settings.proxy or "").password or ""
+        self._secrets = [s for s in (key, password) if len(s) >= _SHORTEST_SECRET]
 
     def text(self, text: str) -> str:
-        return text if self._key is None else text.replace(self._key, "***")
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
 
     def body(self, body: bytes) -> bytes:
-        return body if self._key is None else body.replace(self._key.encode(), b"***")
+        for secret in self._secrets:
+            body = body.replace(secret.encode(), b"***")
+        return body
 
     def headers(self, answer: aiohttp.ClientResponse) -> Mapping[str, str]:
         wanted = ("x-request-id", "Retry-After", "Date")
@@ -280,6 +303,10 @@ def _describe(error: Exception) -> str:
         return f"{name} to {error.host}:{error.port}: {_describe(error.os_error)}"
     if isinstance(error, ssl.SSLError):
         return f"{name}: {getattr(error, 'verify_message', '') or error.reason or 'TLS failed'}"
+    if isinstance(error, aiohttp.ClientResponseError):  # its text has the URL, a proxy's too
+        return f"{name}: {error.status} {error.message}"
+    if isinstance(error, aiohttp.InvalidURL):
+        return name
     if isinstance(error, OSError) and error.errno is not None:
         return f"{name}: {error.strerror or os.strerror(error.errno)}"
     return f"{name}: {error}" if str(error) else name

@@ -78,7 +78,11 @@ def normalize_prefix(value: str) -> str:
     """
     digits = phone_digits("number", value)
     has_country_code = str(value).strip().startswith("+1") or len(digits) == 11
-    return digits.removeprefix("1") if has_country_code and len(digits) > 1 else digits
+    if has_country_code:
+        digits = digits.removeprefix("1")
+    if not digits:
+        raise InvalidRequestError("number must have digits besides the country code")
+    return digits
 
 
 def phone_digits(name: str, value: object) -> str:

@@ -137,7 +137,7 @@ class _Source:
         self.error: Exception | None = None
         self._is_over = False
         self._taken = 0
-        self._next = _next_of(inputs)
+        self._next = self._next_of(inputs)
 
     async def take(self) -> tuple[int, object] | None:
         """The next input with its position, or ``None`` when there is none."""
@@ -149,33 +149,40 @@ class _Source:
             self._is_over = True
             return None
         except Exception as error:  # noqa: BLE001 - the caller's own, raised when all is done
-            self._is_over, self.error = True, error
+            self._is_over, self.error = True, self.error or error
             return None
         self._taken += 1
         return self._taken - 1, item
 
+    def _next_of(self, inputs: Inputs) -> Callable[[], Awaitable[object]]:
+        if isinstance(inputs, AsyncIterable):
+            return self._next_of_async(aiter(inputs))
+        iterator = iter(inputs)
 
-def _next_of(inputs: Inputs) -> Callable[[], Awaitable[object]]:
-    if isinstance(inputs, AsyncIterable):
-        return _next_of_async(aiter(inputs))
-    iterator = iter(inputs)
+        async def take() -> object:
+            for item in iterator:
+                return item
+            raise StopAsyncIteration
 
-    async def take() -> object:
-        for item in iterator:
-            return item
-        raise StopAsyncIteration
+        return take
 
-    return take
+    def _next_of_async(self, iterator: AsyncIterator[object]) -> Callable[[], Awaitable[object]]:
+        lock = asyncio.Lock()  # an async generator cannot be asked twice at once
 
+        async def take() -> object:
+            async with lock:
+                if self._is_over:  # it came to its end, or failed, while this one waited
+                    raise StopAsyncIteration
+                return await self._guarded(iterator)
 
-def _next_of_async(iterator: AsyncIterator[object]) -> Callable[[], Awaitable[object]]:
-    lock = asyncio.Lock()  # an async generator cannot be asked twice at once
+        return take
 
-    async def take() -> object:
-        async with lock:
+    async def _guarded(self, iterator: AsyncIterator[object]) -> object:
+        try:
             return await anext(iterator)
-
-    return take
+        except BaseException:
+            self._is_over = True  # before the next in line asks
+            raise
 
 
 class Outbox(AsyncIterator[CallResult]):
@@ -430,6 +437,7 @@ async def run(
                 await callback(result)
         callback.raise_if_failed()
     except BaseException as error:
+        callback.mention(error)
         rest = outbox.rest() if outbox is not None else ()
         _attach(error, _report([*results, *rest], started))
         raise
@@ -456,6 +464,11 @@ class _Callback:
     def raise_if_failed(self) -> None:
         if self._error is not None:
             raise self._error
+
+    def mention(self, error: BaseException) -> None:
+        """Do not let it go under where something else ended the batch."""
+        if self._error is not None and self._error is not error:
+            error.add_note(f"on_result had failed too: {self._error!r}")
 
 
 def _report(results: list[CallResult], started: float) -> BatchReport:

@@ -19,6 +19,7 @@ from nrm_async._inputs import (
     ActionInputs,
     AniInputs,
     check_inputs,
+    check_on_result,
     given_action,
     preparer,
 )
@@ -69,7 +70,8 @@ class NRMClient:
         max_rate: Most requests a second, from the first one on; ``None`` sets no such limit.
         timeout: Seconds for one attempt, from its admission to the pool, or ``Timeouts``.
         retry: When to try again; ``None`` takes the defaults of ``RetryPolicy``.
-        session: An aiohttp session of yours to send with; it is never closed here.
+        session: An aiohttp session of yours to send with, with its own cookies and connector,
+            whose limit of connections counts too; it is never closed here.
         user_agent: Appended to the ``User-Agent`` header, as in ``"dialer/2.1"``.
         proxy: URL of an HTTP proxy. Proxy variables of the environment are not read.
         confirm: How the truth about a lost answer is looked for; ``None`` takes the defaults
@@ -91,7 +93,7 @@ class NRMClient:
             )
             print(report.counts)
 
-    Source: NRM API documentation, https://api.outboundiq.cloud/nrm
+    Source: NRM API documentation (v2), "Authentication" and the page of each endpoint.
     """
 
     def __init__(
@@ -232,8 +234,9 @@ class NRMClient:
             number: Only numbers that begin with these digits.
             page_size: Rows on a page, 1 to 1000.
             on_drift: ``"repair"`` reads all pages until two passes agree, at most four;
-                ``"report"`` reads once and tells what it saw; ``"raise"`` reads twice and
-                raises if the passes differ.
+                ``"report"`` reads once. Both hand over what they have, and it tells whether it
+                is ``complete``, and which pages are ``missing``. ``"raise"`` reads twice and
+                raises if the passes differ or a page cannot be read.
 
         Raises:
             InvalidRequestError: An argument breaks its rule; nothing was sent.
@@ -249,7 +252,11 @@ class NRMClient:
             raise InvalidRequestError(
                 f"on_drift must be 'repair', 'report' or 'raise', not {on_drift!r}"
             )
-        return await listing.read_inventory(lambda: self._pages(number, page_size, None), on_drift)
+
+        def open_pages() -> PageStream:
+            return self._pages(number, page_size, None, skip_unreadable=on_drift != "raise")
+
+        return await listing.read_inventory(open_pages, on_drift)
 
     async def find_ani(self, ani: AniLike) -> Ani | None:
         """Look one number up, exactly; ``None`` if it is not in the inventory.
@@ -267,14 +274,27 @@ class NRMClient:
         """
         return await self._calls.find(normalize_ani(ani), self._deadline())
 
-    def _pages(self, number: str | None, page_size: int, prefetch: int | None) -> PageStream:
+    def _pages(
+        self,
+        number: str | None,
+        page_size: int,
+        prefetch: int | None,
+        *,
+        skip_unreadable: bool = False,
+    ) -> PageStream:
         page_request(1, page_size, number)  # a bad argument is told now, not at the first row
 
         async def fetch(page: int) -> Callable[[], AniPage]:
             return await self._calls.fetch_page(page, page_size, number, self._flight())
 
         window = _at_least_one("prefetch", prefetch, self._settings.max_concurrency)
-        return PageStream(fetch, self._session.spawn, page_size=page_size, prefetch=window)
+        return PageStream(
+            fetch,
+            self._session.spawn,
+            page_size=page_size,
+            prefetch=window,
+            skip_unreadable=skip_unreadable,
+        )
 
     # --- single actions --------------------------------------------------------------------
 
@@ -536,6 +556,7 @@ class NRMClient:
         more: BatchKeywords,
     ) -> BatchReport:
         check_inputs(inputs)
+        check_on_result(on_result)
         options = self._options(concurrency, more)
         self._session.network()
         return await batch.run(inputs, prepare, self._call(more), options, on_result)
@@ -544,8 +565,9 @@ class NRMClient:
         self, concurrency: int | None, more: BatchKeywords, *, ordered: bool = False
     ) -> BatchOptions:
         check_keywords(more)
+        most = self._settings.max_concurrency
         return BatchOptions(
-            _at_least_one("concurrency", concurrency, self._settings.max_concurrency),
+            min(_at_least_one("concurrency", concurrency, most), most),
             ordered,
             more.get("deadline"),
             more.get("max_refused"),

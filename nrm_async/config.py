@@ -129,8 +129,9 @@ class Timeouts:
         attempt: The whole attempt: connecting, sending, waiting, reading.
         connect: Connecting alone (name look-up, TCP, TLS). Running out of it proves that
             nothing was sent. It always ends before the attempt does.
-        call: The whole call over all its attempts and the waits between them, or ``None``
-            for no such limit. No new attempt begins after it.
+        call: The whole call, from the moment it is made: waiting for a place, all attempts and
+            the waits between them; ``None`` for no such limit. Nothing is begun after it, so a
+            call outlives it by the attempt in flight at most.
 
     Example:
         >>> Timeouts(attempt=10)

@@ -25,7 +25,7 @@ Every error tells the ``method`` and ``path`` of the call, the ``attempts`` made
 No error holds or shows the API key, and none keeps an exception of the HTTP library.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Self
 
 __all__ = [
@@ -56,6 +56,10 @@ NOT_TAKEN_UP: Final = frozenset({408, 421, 425})
 _MAX_TEXT = 500
 
 
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
 class NRMError(Exception):
     """The root: ``except NRMError`` catches everything this package raises on purpose.
 
@@ -79,6 +83,11 @@ class NRMError(Exception):
     def message(self) -> str:
         """What went wrong, without the call it happened to."""
         return str(self.args[0]) if self.args else type(self).__name__
+
+    def without(self, scrub: Callable[[str], str]) -> Self:
+        """Take out of its texts what must not be shown; returns the error itself."""
+        self.args = tuple(scrub(arg) if isinstance(arg, str) else arg for arg in self.args)
+        return self
 
     def at(self, method: str, path: str, attempts: int, elapsed: float) -> Self:
         """Note which call this ended and what it took; returns the error itself."""
@@ -152,7 +161,11 @@ class OutcomeUnknownError(TransportError):
     ) -> None:
         super().__init__(message, status, request_id)
         self.status = status
-        self.request_id = request_id
+
+    @property
+    def request_id(self) -> str | None:
+        """The answer's ``x-request-id``, if there was one."""
+        return _text(self.args[2])
 
 
 class APIError(NRMError):
@@ -168,16 +181,23 @@ class APIError(NRMError):
     def __init__(
         self, status: int, message: str, request_id: str | None = None, body: str | None = None
     ) -> None:
-        body = None if body is None else body[:_MAX_TEXT]
-        super().__init__(status, message, request_id, body)
+        super().__init__(status, message, request_id, None if body is None else body[:_MAX_TEXT])
         self.status = status
-        self.request_id = request_id
-        self.body = body
 
     @property
     def message(self) -> str:
         """The API's own words."""
         return str(self.args[1])
+
+    @property
+    def request_id(self) -> str | None:
+        """The answer's ``x-request-id``, if there was one."""
+        return _text(self.args[2])
+
+    @property
+    def body(self) -> str | None:
+        """The beginning of the answer's text."""
+        return _text(self.args[3])
 
     def _headline(self) -> str:
         return f"HTTP {self.status}: {self.message}"
@@ -216,7 +236,19 @@ class ServerError(APIError):
 
 
 class ResponseError(NRMError):
-    """A 2xx whose body breaks the contract; the message names the part, as in ``$.data``."""
+    """A 2xx whose body breaks the contract; the message names the part, as in ``$.data``.
+
+    Attributes:
+        request_id: The answer's ``x-request-id``, if it had one.
+    """
+
+    def __init__(self, message: str, request_id: str | None = None) -> None:
+        super().__init__(message, request_id)
+
+    @property
+    def request_id(self) -> str | None:
+        """The answer's ``x-request-id``, if it had one."""
+        return _text(self.args[1])
 
 
 class InventoryDriftError(NRMError):

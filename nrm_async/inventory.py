@@ -10,7 +10,7 @@ from typing import overload
 import attrs
 
 from nrm_async.actions import AniLike, normalize_ani
-from nrm_async.errors import InvalidRequestError
+from nrm_async.errors import InvalidRequestError, NRMError
 from nrm_async.models import Ani, MalformedRow
 
 __all__ = ["Inventory"]
@@ -22,14 +22,16 @@ class Inventory(Sequence[Ani]):
 
     Attributes:
         rows: The numbers.
-        complete: Whether every page was read to the end, every row could be understood, and no
-            sign of change during the read was left unexplained.
+        complete: Whether every page was read to the end, every row could be understood, as many
+            rows came as were announced, and no sign of change was left unexplained.
         consistent: Whether two passes over all pages, one after the other, found the same rows.
             One pass alone never shows that.
         passes: Passes over all pages.
         pages: Pages read, over all passes.
         duplicates: Rows dropped from the last pass because their ``id`` had come already.
         malformed: Rows of the last pass that could not be understood.
+        missing: Why pages of the last pass are missing, if any are; each error tells its
+            ``page``.
         elapsed: Seconds from the first request to the last answer.
     """
 
@@ -40,6 +42,7 @@ class Inventory(Sequence[Ani]):
     pages: int
     duplicates: int = 0
     malformed: tuple[MalformedRow, ...] = ()
+    missing: tuple[NRMError, ...] = ()
     elapsed: float = 0.0
 
     def __len__(self) -> int:
@@ -62,10 +65,10 @@ class Inventory(Sequence[Ani]):
         )
 
 
-def is_number(row: Ani, ani: AniLike) -> bool:
+def is_number(row: Ani | MalformedRow, ani: AniLike) -> bool:
     """Whether a row is this number, in whatever spelling either is written."""
     wanted = normalize_ani(ani)
     try:
-        return row.phone == wanted or normalize_ani(row) == wanted
+        return row.phone == wanted or normalize_ani(row.phone or "") == wanted
     except InvalidRequestError:
         return False

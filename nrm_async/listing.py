@@ -18,7 +18,15 @@ from typing import Any, Final, Literal, Self, TypeAlias
 
 import attrs
 
-from nrm_async.errors import ClientStateError, InventoryDriftError, ResponseError
+from nrm_async.errors import (
+    ClientStateError,
+    InventoryDriftError,
+    NRMError,
+    RateLimitError,
+    ResponseError,
+    ServerError,
+    TransportError,
+)
 from nrm_async.inventory import Inventory, is_number
 from nrm_async.models import Ani, AniPage, MalformedRow
 
@@ -33,11 +41,15 @@ Spawn: TypeAlias = Callable[[Coroutine[Any, Any, Fetched]], "asyncio.Task[Fetche
 # Far beyond any account (100 million rows at full pages); it only ends a server that never does.
 _MAX_PAGES: Final = 100_000
 
-# One page without new rows may lie between others while rows are deleted; two in a row are the
-# end, whatever was announced.
-_BARREN_PAGES_AT_THE_END: Final = 2
+# Pages without new rows may lie between others, where rows are deleted or a server stumbles. So
+# many in a row are the end, whatever was announced; behind what was announced, fewer.
+_MOST_BARREN: Final = 8
+_MOST_BARREN_BEYOND: Final = 2
 
 _MAX_PASSES: Final = 4
+
+# What befalls one page and not all of them.
+_UNREADABLE: Final = (TransportError, ServerError, ResponseError, RateLimitError)
 
 
 @attrs.define
@@ -57,9 +69,10 @@ class Course:
     goes_on: bool = True
     _seen: int = 0
     _announced: int = 0
+    _rows: int = 0
+    _fullest: int = 0
     _barren: int = 0
-    _first: tuple[int | str, ...] = ()
-    _last: tuple[int | str, ...] = ()
+    _pages: set[int] = attrs.field(factory=set)
 
     @property
     def horizon(self) -> int:
@@ -73,38 +86,60 @@ class Course:
             ResponseError: The listing has no end.
         """
         is_new = self._is_new(page)
+        size = len(page.data) + len(page.malformed)
         self._barren = 0 if is_new else self._barren + 1
+        self._rows += size if is_new else 0
         self._seen = page.page
-        self._announced = _pages_announced(page, self.page_size)
-        self.goes_on = self._says_more(page)
+        self._announced = max(self._announced, _pages_announced(page, self.page_size))
+        self.goes_on = self._says_more(page, size)
+        self._fullest = max(self._fullest, size)
         if self.goes_on and self._seen >= _MAX_PAGES:
             self.goes_on = False
             raise ResponseError(f"the listing does not end: page {_MAX_PAGES:,} is not the last")
         return is_new or page.page == 1
 
-    def _says_more(self, page: AniPage) -> bool:
-        is_announced = page.page < self._announced
+    def skip(self, page: int) -> None:
+        """Go on behind a page that cannot be read, as far as the pages before it told."""
+        self._seen = page
+        self.goes_on = page < self._announced
+
+    def _says_more(self, page: AniPage, size: int) -> bool:
+        if page.page < self._announced:
+            return self._barren < _MOST_BARREN
         if self._barren:
-            return is_announced and self._barren < _BARREN_PAGES_AT_THE_END
-        return is_announced or _hints_at_more(page, self.page_size)
+            return page.can_next_page is True and self._barren < _MOST_BARREN_BEYOND
+        return (
+            page.can_next_page is True or self._lacks_rows(page, size) or self._is_open(page, size)
+        )
+
+    def _lacks_rows(self, page: AniPage, size: int) -> bool:
+        """Whether rows are announced that have not come, and nothing speaks against them.
+
+        A server may give fewer rows on a page than it was asked for. But where both other
+        fields say that this is the end, and the page is shorter than others were, it is.
+        """
+        if page.total_anis is None or self._rows >= page.total_anis:
+            return False
+        is_end = page.can_next_page is False and page.total_pages is not None
+        return not is_end or 0 < self._fullest <= size
+
+    def _is_open(self, page: AniPage, size: int) -> bool:
+        """Whether the page is full, and too little is announced to take it for the last."""
+        is_vague = page.can_next_page is None and None in (page.total_pages, page.total_anis)
+        return is_vague and size >= self.page_size
 
     def _is_new(self, page: AniPage) -> bool:
-        """Whether the page has rows, and is not the one before or the first one over again."""
-        ids = tuple([row.id for row in page.data])
-        is_repeat = bool(ids) and ids in (self._first, self._last)
-        self._first, self._last = (self._first or ids), ids
+        """Whether the page has rows, and is not one of the others over again."""
+        ids = frozenset([row.id for row in page.data])
+        fingerprint = hash((len(ids), ids))  # a number for each page, not its rows
+        is_repeat = bool(ids) and fingerprint in self._pages
+        self._pages.add(fingerprint)
         return bool(page.malformed) or (bool(ids) and not is_repeat)
 
 
 def _pages_announced(page: AniPage, page_size: int) -> int:
     by_rows = -(-(page.total_anis or 0) // page_size)
     return min(max(page.total_pages or 0, by_rows), _MAX_PAGES)
-
-
-def _hints_at_more(page: AniPage, page_size: int) -> bool:
-    if page.can_next_page is None and page.total_pages is None and page.total_anis is None:
-        return len(page.data) + len(page.malformed) >= page_size
-    return page.can_next_page is True
 
 
 class PageStream(AsyncIterator[AniPage]):
@@ -116,15 +151,28 @@ class PageStream(AsyncIterator[AniPage]):
     """
 
     def __init__(
-        self, fetch_page: FetchPage, spawn: Spawn, *, page_size: int, prefetch: int
+        self,
+        fetch_page: FetchPage,
+        spawn: Spawn,
+        *,
+        page_size: int,
+        prefetch: int,
+        skip_unreadable: bool = False,
     ) -> None:
         self._fetch_page = fetch_page
         self._spawn = spawn
         self._prefetch = prefetch
+        self._skip_unreadable = skip_unreadable
+        self._missing: list[NRMError] = []
         self._course = Course(page_size)
         self._window: deque[asyncio.Task[Fetched]] = deque()
         self._asked = 0
         self._is_reading = False
+
+    @property
+    def missing(self) -> tuple[NRMError, ...]:
+        """Why pages are missing, if any are; each error tells its ``page``."""
+        return tuple(self._missing)
 
     def __aiter__(self) -> Self:
         return self
@@ -147,7 +195,7 @@ class PageStream(AsyncIterator[AniPage]):
             self._top_up(self._prefetch + 1)
             await asyncio.sleep(0)
             page = self._take()
-            if self._observe(page):
+            if page is not None and self._observe(page):
                 return page
         raise StopAsyncIteration
 
@@ -157,14 +205,20 @@ class PageStream(AsyncIterator[AniPage]):
             self._asked += 1
             self._window.append(self._spawn(_caught(self._fetch_page, self._asked)))
 
-    def _take(self) -> AniPage:
+    def _take(self) -> AniPage | None:
+        """The first page of the window, or ``None`` if it is missing and may be."""
         task = self._window.popleft()
+        number = self._asked - len(self._window)
         if task.cancelled():
             self._stop()
             raise ClientStateError("the client was closed while the listing was read")
         try:
             return _read(task.result())
-        except Exception:
+        except Exception as error:
+            if number > 1 and self._skip_unreadable and isinstance(error, _UNREADABLE):
+                self._missing.append(error)
+                self._course.skip(number)
+                return None
             self._stop()
             raise
 
@@ -271,14 +325,22 @@ class AniStream(AsyncIterator[Ani]):
 
 
 async def find(fetch_page: FetchPage, page_size: int, ani: str) -> Ani | None:
-    """The row of one number, read page after page until it is there."""
+    """The row of one number, read page after page until it is there.
+
+    Raises:
+        ResponseError: A row that cannot be understood may be the one.
+    """
     course = Course(page_size)
+    unclear: list[MalformedRow] = []
     while course.goes_on:
         page = (await fetch_page(course.horizon))()
         course.observe(page)
         for row in page:
             if is_number(row, ani):
                 return row
+        unclear.extend(bad for bad in page.malformed if bad.phone is None or is_number(bad, ani))
+    if unclear:
+        raise ResponseError(f"the row of {ani} cannot be read: {unclear[0]}")
     return None
 
 
@@ -289,6 +351,7 @@ class _Pass:
     rows: dict[str, Ani] = attrs.field(factory=dict)
     malformed: list[MalformedRow] = attrs.field(factory=list)
     totals: set[int | None] = attrs.field(factory=set)
+    missing: tuple[NRMError, ...] = ()
     duplicates: int = 0
     pages: int = 0
 
@@ -306,6 +369,16 @@ class _Pass:
         read = len(self.rows) + len(self.malformed)
         return self.duplicates > 0 or bool(self.totals - {None, read})
 
+    @property
+    def lacks_rows(self) -> bool:
+        """Whether more rows were announced, on every page, than came."""
+        known = [total for total in self.totals if total is not None]
+        return bool(known) and len(self.rows) + len(self.malformed) < min(known)
+
+    def agrees_with(self, other: "_Pass") -> bool:
+        """Whether both passes found the same rows, and all of them."""
+        return not (self.missing or other.missing) and self.rows.keys() == other.rows.keys()
+
 
 async def read_inventory(open_pages: Callable[[], PageStream], on_drift: OnDrift) -> Inventory:
     """Read all pages, and again until two passes agree where that is asked for.
@@ -319,7 +392,7 @@ async def read_inventory(open_pages: Callable[[], PageStream], on_drift: OnDrift
     consistent = False
     while len(passes) < limit and not consistent:
         passes.append(await _read_all(open_pages()))
-        consistent = len(passes) > 1 and passes[-1].rows.keys() == passes[-2].rows.keys()
+        consistent = len(passes) > 1 and passes[-1].agrees_with(passes[-2])
     if on_drift == "raise" and not consistent:
         raise InventoryDriftError(
             f"the inventory changed while it was read: {len(passes[0].rows)} numbers in the "
@@ -335,6 +408,7 @@ async def _read_all(pages: PageStream) -> _Pass:
     async with pages:
         async for page in pages:
             whole.add(page)
+        whole.missing = pages.missing
     return whole
 
 
@@ -342,11 +416,18 @@ def _inventory(passes: list[_Pass], *, consistent: bool, elapsed: float) -> Inve
     last = passes[-1]
     return Inventory(
         rows=tuple(last.rows.values()),
-        complete=not last.malformed and (consistent or not last.has_drifted),
+        complete=_is_complete(last, consistent=consistent),
         consistent=consistent,
         passes=len(passes),
         pages=sum(one.pages for one in passes),
         duplicates=last.duplicates,
         malformed=tuple(last.malformed),
+        missing=last.missing,
         elapsed=elapsed,
     )
+
+
+def _is_complete(last: _Pass, *, consistent: bool) -> bool:
+    if last.malformed or last.missing or last.lacks_rows:
+        return False
+    return consistent or not last.has_drifted

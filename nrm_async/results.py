@@ -175,6 +175,10 @@ class BatchReport(Sequence[CallResult]):
     results: tuple[CallResult, ...]
     elapsed: float = 0.0
 
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items() if count)
+        return f"<BatchReport of {len(self)}: {counts or 'nothing'}>"
+
     def __len__(self) -> int:
         return len(self.results)
 

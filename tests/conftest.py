@@ -54,6 +54,13 @@ def pytest_collection_finish() -> None:
     asyncio.set_event_loop(None)
 
 
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test depends on a key or an address that somebody has exported."""
+    monkeypatch.delenv("OUTBOUNDIQ_API_KEY", raising=False)
+    monkeypatch.delenv("NRM_BASE_URL", raising=False)
+
+
 @pytest.fixture
 async def stub_api() -> AsyncIterator[StubAPI]:
     """A real HTTP server on loopback that says what a test tells it to."""

@@ -121,7 +121,7 @@ async def test_a_server_that_contradicts_itself_is_read_completely(said: dict[st
     """No one or two fields of the envelope can stop the reading early or make it go on."""
     server = Server(lambda page: make_page(page, PAGE_SIZE, 57, **said))
     assert await ids_of(server.stream()) == list(range(57))
-    assert len(server.asked) <= 6 + 2 + 4  # the pages, two empty ones, and what was in flight
+    assert len(server.asked) <= 6 + 8 + 4  # the pages, empty ones, and what was in flight
 
 
 @given(total=st.integers(0, 80), data=st.data())
@@ -134,7 +134,7 @@ def test_lies_that_change_from_page_to_page_end_in_a_complete_read(
     page = 0
     while course.goes_on:
         page += 1
-        assert page <= 8 + 2 + 1
+        assert page <= 8 + 8 + 1
         said = data.draw(st.sampled_from(SINGLE_LIES + PAIRED_LIES))
         answer = make_page(page, PAGE_SIZE, total, **said)
         if course.observe(answer):
@@ -354,4 +354,95 @@ async def test_duplicates_are_dropped_and_counted() -> None:
     inventory = await read_inventory(Server(pages, latency=0).stream, "report")
     assert len(inventory) == 20
     assert inventory.duplicates == 1
+    assert not inventory.complete
+
+
+CLAMPED = 5  # a server may give fewer rows on a page than it was asked for
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"total_pages": None, "can_next_page": None},
+        {"total_pages": 1},
+        {"can_next_page": False},
+        {"total_anis": None},
+    ],
+    ids=str,
+)
+async def test_a_server_with_smaller_pages_is_read_completely(said: dict[str, Any]) -> None:
+    """Pages shorter than asked for are not taken for the end while anything says there is more."""
+
+    def pages(page: int) -> AniPage:
+        real = attrs.evolve(make_page(page, CLAMPED, 43), page_size=PAGE_SIZE)
+        return attrs.evolve(real, **said)
+
+    assert await ids_of(Server(pages).stream()) == list(range(43))
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("unordered", [False, True])
+async def test_a_server_that_ignores_the_page_is_left_soon(unordered: bool) -> None:
+    """The same rows over and over, in whatever order, are given out once and end."""
+
+    def pages(page: int) -> AniPage:
+        rows = make_page(1, PAGE_SIZE, PAGE_SIZE).data
+        if unordered:
+            rows = rows[page % PAGE_SIZE :] + rows[: page % PAGE_SIZE]
+        return AniPage(data=rows, page=page, page_size=PAGE_SIZE, can_next_page=True)
+
+    server = Server(pages)
+    assert sorted(await ids_of(server.stream())) == list(range(PAGE_SIZE))
+    assert len(server.asked) <= 8
+
+
+@pytest.mark.looptime
+async def test_two_pages_in_turns_for_ever_are_left_soon() -> None:
+    """A server that goes back and forth gives nothing new either."""
+    server = Server(
+        lambda page: attrs.evolve(
+            make_page(1 + page % 2, PAGE_SIZE, 20), page=page, can_next_page=True, total_pages=None
+        )
+    )
+    read = await ids_of(server.stream())
+    assert set(read) == set(range(20))
+    assert len(server.asked) <= 12
+
+
+@pytest.mark.looptime
+async def test_a_page_that_keeps_failing_is_named_in_a_partial_inventory() -> None:
+    """The other pages are there, and it does not pass for complete; or the error is raised."""
+
+    def pages(page: int) -> AniPage:
+        if page == 4:
+            raise ServerError(500, "boom")
+        return make_page(page, PAGE_SIZE, 100)
+
+    server = Server(pages)
+
+    def forgiving() -> PageStream:
+        return PageStream(
+            server.fetch,
+            asyncio.create_task,
+            page_size=PAGE_SIZE,
+            prefetch=4,
+            skip_unreadable=True,
+        )
+
+    inventory = await read_inventory(forgiving, "report")
+    assert [row.id for row in inventory] == [*range(30), *range(40, 100)]
+    assert not inventory.complete
+    assert [str(error) for error in inventory.missing] == ["HTTP 500: boom"]
+    with pytest.raises(ServerError):
+        await read_inventory(server.stream, "raise")
+
+
+@pytest.mark.looptime
+async def test_rows_that_were_announced_and_never_came_are_not_passed_over() -> None:
+    """Two equal passes prove nothing about rows that neither of them had."""
+    server = Server(lambda page: make_page(page, PAGE_SIZE, 30, total_anis=500, total_pages=3))
+    inventory = await read_inventory(server.stream, "repair")
+    assert len(inventory) == 30
+    assert inventory.consistent
     assert not inventory.complete

@@ -1,6 +1,7 @@
 """What goes over the wire: a request out, a response in, and the headers that matter."""
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -88,6 +89,9 @@ def printable(text: str, limit: int = 500) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
+# Whole seconds, says the RFC; fractions and a sign are seen too.
+_SECONDS: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
 # A year: longer waits mean the same, and infinity would break arithmetic further on.
 _LONGEST_WAIT: Final = 366 * 86_400.0
 
@@ -99,9 +103,9 @@ def retry_after(response: Response, now: datetime | None = None) -> float | None
     answer's own ``Date`` where there is one, so that a wrong clock here does no harm.
     """
     text = response.headers.get("Retry-After", "").strip()
-    try:
+    if _SECONDS.fullmatch(text):
         seconds = float(text)
-    except ValueError:
+    else:
         seconds = _seconds_until(text, response.headers.get("Date"), now)
     return None if math.isnan(seconds) else min(max(seconds, 0.0), _LONGEST_WAIT)
 

@@ -3,6 +3,7 @@
 A page that is not exactly as documented is read again row by row, at about five times the cost.
 """
 
+import re
 from datetime import datetime
 from operator import attrgetter
 from typing import Annotated, Any, Final
@@ -13,18 +14,38 @@ import msgspec
 from nrm_async._wire.messages import UNREADABLE, Response, json_object, printable
 from nrm_async._wire.rows import NAME_ON_THE_WIRE, ROW_FIELDS, read_row
 from nrm_async._wire.verdicts import api_error, common_error, is_refusal
-from nrm_async.errors import APIError, NRMError, RejectedError, ResponseError, ServerError
+from nrm_async.errors import (
+    APIError,
+    NRMError,
+    RejectedError,
+    ResponseError,
+    ServerError,
+    TransportError,
+)
 from nrm_async.models import Ani, AniPage, MalformedRow
 
 
 def accept_page(response: Response) -> Response | NRMError:
     """The answer itself if it may be a page, else the error that it is; decodes no rows."""
     if 200 <= response.status < 300:
-        return response
+        return TransportError("the answer was cut short") if _is_cut(response.body) else response
     said = json_object(response.body)
     if error := common_error(response, said):
         return error
     return api_error(ServerError if response.status >= 500 else APIError, response, said)
+
+
+# A page that lost its end lacks a few closing braces; a body that lacks many is no page at all.
+_FEW: Final = 8
+_TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?')
+
+
+def _is_cut(body: bytes) -> bool:
+    """Whether a JSON object stops before its end; a body without a length can, unnoticed."""
+    if not body.startswith(b"{") or body.count(b"{") == body.count(b"}"):
+        return False
+    bare = _TEXT.sub(b"", body)  # braces inside texts do not count
+    return 0 < bare.count(b"{") - bare.count(b"}") <= _FEW
 
 
 def read_page(response: Response, page: int, page_size: int) -> AniPage | NRMError:
@@ -137,4 +158,7 @@ def _not_a_page(response: Response, error: Exception) -> NRMError:
     said = json_object(response.body)
     if said is not None and is_refusal(said):
         return api_error(RejectedError, response, said)
-    return ResponseError(f"the body is not a page of the inventory: {printable(str(error), 200)}")
+    return ResponseError(
+        f"the body is not a page of the inventory: {printable(str(error), 200)}",
+        response.request_id,
+    )

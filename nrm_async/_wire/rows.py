@@ -4,6 +4,7 @@ This is the slow way. It is worth its time where a page is not as documented: go
 kept, unknown fields go to ``Ani.extra``, and a bad field is named by its path.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, Final, TypeAlias
@@ -50,7 +51,7 @@ def _malformed(index: int, raw: Mapping[str, object], error: ClassValidationErro
     return MalformedRow(
         f"$.data[{index}].{field}",
         problem,
-        printable(phone, 40) if isinstance(phone, str) else None,
+        phone if isinstance(phone, str) and _PHONE.fullmatch(phone) else None,
     )
 
 
@@ -93,9 +94,17 @@ def _moment(value: Any, _kind_wanted: Any) -> datetime:
     try:
         moment = msgspec.convert(value, datetime)  # as the fast way reads it, to the microsecond
     except msgspec.ValidationError:
-        moment = datetime.fromisoformat(value)
+        moment = _lenient_moment(value)
     # The API's times end in Z; one without a zone is taken to mean the same.
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _lenient_moment(value: str) -> datetime:
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        # Its own words would repeat the value, which is a stranger's.
+        raise ValueError("must be a time or a day in ISO 8601") from None
 
 
 def _day(value: Any, _kind_wanted: Any) -> date:
@@ -123,4 +132,5 @@ def _register(converter: cattrs.Converter, exactly: Any, hook: _Hook) -> None:
     converter.register_structure_hook_func(lambda kind: bool(kind == exactly), hook)
 
 
+_PHONE: Final = re.compile(r"[0-9+().\- ]{1,40}")
 _rows: Final = _row_converter()

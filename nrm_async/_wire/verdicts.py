@@ -89,15 +89,16 @@ def read_receipt(response: Response, action: Action) -> Receipt | NRMError:
 
 def _read_said(response: Response, said: Mapping[str, Any], action: Action) -> Receipt | NRMError:
     word, applied = _word(said), _word(said) in action.done
-    if "ani" in said and not _is_same(said["ani"], action.ani):
+    about = said.get("ani") or None
+    if about is not None and not _is_same(about, action.ani):
         return _unknown(response, "the answer is about another number")
     if applied and said.get("success") is False:
         return _unknown(response, "the answer says both yes and no")
     if is_refusal(said):
         return api_error(RejectedError, response, said)
     if not applied:
-        return _unknown(response, f"the answer's status is {printable(repr(word), 60)}")
-    if "ani" not in said:
+        return _unknown(response, f"the answer is of another kind: {_words(response, said)}")
+    if about is None:
         return _unknown(response, "the answer does not name the number")
     return Receipt(
         action.ani, "received request" if word == "recieved request" else word, response.request_id

@@ -60,7 +60,7 @@ async def _finished(call: Awaitable[BatchReport], output: "_Table | _Lines") -> 
         if isinstance(report, BatchReport) and not output.is_closed:
             output.end(report)
             if isinstance(error, asyncio.CancelledError):
-                complain("interrupted: what is not shown may or may not have been applied")
+                complain("interrupted: what is not shown was not begun")
         raise
 
 

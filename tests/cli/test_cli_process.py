@@ -99,9 +99,7 @@ async def test_ctrl_c_shows_what_is_known(stub_api: StubAPI, form: tuple[str, ..
     assert done.code == 130
     assert done.out.startswith(('{"index": 0, "ani": "bad"', "ANI         Outcome"))
     assert "bad" in done.out
-    assert (
-        done.err == "nrm-async: interrupted: what is not shown may or may not have been applied\n"
-    )
+    assert done.err == "nrm-async: interrupted: what is not shown was not begun\n"
 
 
 async def test_ctrl_c_ends_a_listing_quietly(stub_api: StubAPI) -> None:

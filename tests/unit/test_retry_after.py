@@ -24,20 +24,20 @@ def wait(value: str, date: str | None = None, now: datetime | None = NOON) -> fl
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("0", 0.0), ("5", 5.0), ("120", 120.0), (" 7 ", 7.0), ("1.5", 1.5), ("+3", 3.0)],
+    [("0", 0.0), ("5", 5.0), ("120", 120.0), (" 7 ", 7.0), ("1.5", 1.5)],
 )
 def test_seconds(value: str, seconds: float) -> None:
     """Seconds are taken as they are written, fractions and blanks around them too."""
     assert wait(value) == seconds
 
 
-@pytest.mark.parametrize("value", ["-1", "-0.5", "-1e400", "-inf"])
+@pytest.mark.parametrize("value", ["-1", "-0.5", "-" + "9" * 400])
 def test_negative_is_at_once(value: str) -> None:
     """A time that has gone by asks for no wait."""
     assert wait(value) == 0.0
 
 
-@pytest.mark.parametrize("value", ["1e400", "inf", "Infinity", "9" * 400, "99999999999"])
+@pytest.mark.parametrize("value", ["9" * 400, "99999999999"])
 def test_huge_is_clamped(value: str) -> None:
     """However long the server asks to wait, the number stays finite: a year."""
     assert wait(value) == A_YEAR
@@ -46,6 +46,7 @@ def test_huge_is_clamped(value: str) -> None:
 @pytest.mark.parametrize(
     "value",
     [
+        *("inf", "Infinity", "1e3", "1_0", "+3", "\u0663", "1."),
         *("nan", "NaN", "-nan", "", "   ", "soon", "5 seconds", "5,0", "0x10", "\x00"),
         *("Wed, 99 May 2026 12:00:10 GMT", "Wed, 27 Foo 2026 12:00:10 GMT", "27 May", "GMT"),
         "Wed, 27 May 99999999999999999999 12:00:10 GMT",
