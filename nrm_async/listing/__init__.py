@@ -1,0 +1,23 @@
+"""Concurrent pages, given out in order: what reads ``GET /anis`` from the first page to the last.
+
+A callable that fetches one page comes in; pages, rows or a whole inventory come out. Page 1 is
+read first, because it announces the rest; then a window of pages is fetched ahead, and topped
+up as pages are taken from it, so memory is bounded by the window. Where the listing ends is
+decided by ``Course``, which has no I/O.
+
+What is fetched is decoded only when its turn comes. Decoding a page of 1,000 rows takes
+milliseconds: pages that arrive together neither block the event loop in a row nor hold up the
+requests for the pages behind them.
+
+::
+
+    course   how far to read, and when to end: no I/O
+    stream   pages and rows, fetched ahead and given out in order
+    whole    a whole inventory, read until passes agree; one number out of it
+"""
+
+from nrm_async.listing.course import Course
+from nrm_async.listing.stream import AniStream, PageStream
+from nrm_async.listing.whole import OnDrift, find, read_inventory
+
+__all__ = ["AniStream", "Course", "OnDrift", "PageStream", "find", "read_inventory"]
