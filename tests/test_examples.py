@@ -43,7 +43,7 @@ async def test_the_programs_in_the_readme_run(program: str, tmp_path: Path) -> N
     if "def test_" in program:
         (tmp_path / "pytest.ini").write_text(PYTEST_SETTINGS)
         command = ["-m", "pytest", "-q", "-p", "no:cacheprovider", *command]
-    async with Sandbox(anis=60) as sandbox:
+    async with Sandbox(anis=600) as sandbox:
         environment = {"OUTBOUNDIQ_API_KEY": sandbox.api_key, "NRM_BASE_URL": sandbox.url}
         done = await asyncio.create_subprocess_exec(
             sys.executable,
