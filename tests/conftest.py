@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
 
@@ -43,6 +44,20 @@ class StubAPI:
         self.bodies.append(await request.read())
         answer = self.answer(request)
         return answer if isinstance(answer, web.StreamResponse) else await answer
+
+
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The event loop that tests run on: asyncio's own, or uvloop where NRM_TEST_LOOP says so.
+
+    Virtual time needs a loop of asyncio's own in any case.
+    """
+    if os.environ.get("NRM_TEST_LOOP") == "uvloop" and not item.get_closest_marker("looptime"):
+        import uvloop
+
+        return {"uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop}
 
 
 def pytest_collection_finish() -> None:
