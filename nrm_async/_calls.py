@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, TypeVar
 
 from nrm_async import listing
-from nrm_async._confirm import Means, can_confirm, confirm
+from nrm_async._confirm import Means, can_confirm, confirm, shows_at_once
 from nrm_async._flight import Flight
 from nrm_async._session import TOO_LATE, Concluded, Session
 from nrm_async._wire import (
@@ -24,7 +24,7 @@ from nrm_async._wire import (
     read_page,
     read_receipt,
 )
-from nrm_async.actions import Action, Activate, Remediate
+from nrm_async.actions import Action, Activate
 from nrm_async.config import ConfirmPolicy, OnUnknown
 from nrm_async.errors import (
     ClientStateError,
@@ -193,11 +193,12 @@ class _LastKnown:
 
     def note(self, action: Action, value: Receipt | NRMError) -> None:
         """Remember what an action came to; forget the number if that is not known."""
+        if not shows_at_once(action):
+            return
         if isinstance(value, Receipt):
-            if not isinstance(action, Remediate):
-                self._is_active[action.ani] = isinstance(action, Activate)
-                if len(self._is_active) > _REMEMBERED:
-                    self._is_active.popitem(last=False)
+            self._is_active[action.ani] = isinstance(action, Activate)
+            if len(self._is_active) > _REMEMBERED:
+                self._is_active.popitem(last=False)
         elif value.maybe_applied:
             self._is_active.pop(action.ani, None)
 

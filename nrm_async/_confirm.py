@@ -55,7 +55,12 @@ class Means:
 
 def can_confirm(action: Action, doubt: OutcomeUnknownError, now: datetime | None = None) -> bool:
     """Whether reading the number back can tell."""
-    if not isinstance(action, Pause | Activate) or doubt.status in _REDIRECTS:
+    return doubt.status not in _REDIRECTS and shows_at_once(action, now)
+
+
+def shows_at_once(action: Action, now: datetime | None = None) -> bool:
+    """Whether a number's status shows this action as soon as it is applied."""
+    if not isinstance(action, Pause | Activate):
         return False
     return action.date is None or not _is_future(action.date, now or datetime.now(UTC))
 

@@ -51,7 +51,13 @@ _SPREAD: Final = 0.1
 class Pool:
     """At most ``max_concurrency`` requests in flight; the others wait in order."""
 
-    def __init__(self, max_concurrency: int, max_rate: float | None = None) -> None:
+    def __init__(
+        self,
+        max_concurrency: int,
+        max_rate: float | None = None,
+        closing: asyncio.Event | None = None,
+    ) -> None:
+        self._closing = closing or asyncio.Event()
         self._places = anyio.Semaphore(max_concurrency, fast_acquire=True)
         self._pacer = None if max_rate is None else Pacer(max_rate)
         self._opens_at = 0.0
@@ -62,13 +68,17 @@ class Pool:
         """Wait for a place, for the gate, and for a place in time."""
         await self._places.acquire()
         try:
-            while (delay := self._opens_at - _now()) > 0:  # noqa: ASYNC110 - it moves as we wait
-                await anyio.sleep(delay + random.random() * _SPREAD)  # noqa: S311 - no secret
+            await self._pass_gate()
             if self._pacer is not None:
                 await self._pacer.wait()
         except BaseException:  # cancelled while waiting: the place must not be lost
             self._places.release()
             raise
+
+    async def _pass_gate(self) -> None:
+        while (delay := self._opens_at - _now()) > 0 and not self._closing.is_set():
+            with anyio.move_on_after(delay + random.random() * _SPREAD):  # noqa: S311 - no secret
+                await self._closing.wait()
 
     def release(self) -> None:
         """Give a place back, and one that was withheld: things go well."""
@@ -104,7 +114,8 @@ class Breaker:
     An API that never answered is not in an outage: there, failing soon tells the caller more.
     """
 
-    def __init__(self, max_concurrency: int) -> None:
+    def __init__(self, max_concurrency: int, closing: asyncio.Event | None = None) -> None:
+        self._closing = closing or asyncio.Event()
         self._longest_run = max(_OUTAGE_RUN, 2 * max_concurrency)
         self._run = 0
         self._has_answered = False
@@ -148,11 +159,18 @@ class Breaker:
         while self.is_open:
             if not self._is_probing and _now() >= self._probe_at:
                 await self._ask(probe)
-            elif not is_patient or _now() - self._opened_at > _PATIENCE:
+            elif not is_patient or self._is_hopeless():
                 return False
             else:
                 await self._wait()
         return True
+
+    def _is_hopeless(self) -> bool:
+        return self._closing.is_set() or _now() - self._opened_at > _PATIENCE
+
+    def give_up(self) -> None:
+        """Tell those who wait that the client is closing."""
+        self._tell()
 
     async def _ask(self, probe: Callable[[], Awaitable[bool]]) -> None:
         self._is_probing = True
@@ -190,7 +208,7 @@ class AniLocks:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.release(ani)  # it had just become ours: on to the next
-            else:
+            elif turn in line:  # not passed over by a release since it was cancelled
                 line.remove(turn)
             raise
 

@@ -58,12 +58,12 @@ class _Network:
     """What exists only inside an event loop."""
 
     loop: asyncio.AbstractEventLoop
+    closing: asyncio.Event
     pool: Pool
     breaker: Breaker
     anis: AniLocks
     confirming: anyio.Semaphore
     transport: Transport
-    closing: asyncio.Event = attrs.field(factory=asyncio.Event)
 
     async def sleep(self, seconds: float) -> bool:
         """Wait, but not beyond the client's end; ``False`` if that came first."""
@@ -116,10 +116,12 @@ class Session:
         transport = Transport(self._settings, self._lent)
         # Nothing may queue inside aiohttp, where waiting would count as being slow.
         most = min(self._settings.max_concurrency, transport.most_connections or sys.maxsize)
+        closing = asyncio.Event()
         return _Network(
             loop,
-            pool=Pool(most, self._settings.max_rate),
-            breaker=Breaker(most),
+            closing=closing,
+            pool=Pool(most, self._settings.max_rate, closing),
+            breaker=Breaker(most, closing),
             anis=AniLocks(),
             confirming=anyio.Semaphore(max(1, most // _CONFIRMING_SHARE), fast_acquire=True),
             transport=transport,
@@ -254,6 +256,7 @@ class Session:
             network.transport.drop()
             return
         network.closing.set()
+        network.breaker.give_up()
         await _cancelled(tuple(self._tasks))
         await network.transport.aclose()
 

@@ -162,6 +162,33 @@ async def test_closing_ends_what_is_still_read(stub_api: StubAPI) -> None:
     gate.set()
 
 
+async def test_closing_decides_every_item_of_a_batch(stub_api: StubAPI) -> None:
+    """What is in flight is unknown, what waits for the gate or its turn was not applied."""
+    gate, asked = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: web.Request) -> web.Response:
+        if len(stub_api.requests) == 4:
+            return web.json_response({}, status=429, headers={"Retry-After": "100"})
+        if len(stub_api.requests) == 5:
+            asked.set()
+        await gate.wait()
+        return web.json_response({})
+
+    stub_api.answer = answer
+    anis = [str(2_000_000_000 + number) for number in range(40)]
+    nrm = NRMClient(API_KEY, base_url=stub_api.url, max_concurrency=5)
+    batch = asyncio.create_task(nrm.pause_many(anis))
+    await asked.wait()
+    await nrm.aclose()
+    report = await batch
+    gate.set()
+    assert [result.ani for result in report] == anis
+    unknown = report.counts[Outcome.UNKNOWN]
+    assert unknown in (4, 5)  # the throttled one has its answer by then, or has not
+    assert report.counts[Outcome.NOT_APPLIED] == 40 - unknown
+    assert all("closed" in result.error.message for result in report.failed)
+
+
 async def _next(pages: AsyncIterator[Any]) -> object:
     return await anext(pages)
 

@@ -164,6 +164,8 @@ def test_the_package_is_typed() -> None:
 def test_ci_runs_the_readmes_own_test_line() -> None:
     """What CI runs is what a newcomer is told to run."""
     (line,) = [
-        line for line in (ROOT / ".ci" / "run").read_text().splitlines() if line.startswith("python3 -m venv")
+        line
+        for line in (ROOT / ".ci" / "run").read_text().splitlines()
+        if line.startswith("python3 -m venv")
     ]
     assert line in (ROOT / "README.md").read_text().splitlines()
