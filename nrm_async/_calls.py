@@ -96,7 +96,7 @@ class Calls:
             async with asyncio.timeout_at(flight.deadline):
                 await anis.acquire(action.ani)
         except ClientStateError as error:
-            return error
+            return error.with_traceback(None)
         except TimeoutError:
             return NotSentError(TOO_LATE)
         try:
@@ -130,7 +130,7 @@ class Calls:
                 action_request(action), read, flight
             )
         except ClientStateError as error:  # closed while it waited for its number
-            return error
+            return error.with_traceback(None)
         return done.value
 
     def _means(self, item: object, action: Action, flight: Flight) -> Means:
@@ -143,9 +143,17 @@ class Calls:
         )
 
     async def _find_for(self, flight: Flight, ani: str) -> Ani | None:
-        async with self._session.network().confirming:
+        confirming = self._session.network().confirming
+        try:
+            async with asyncio.timeout_at(flight.deadline):
+                await confirming.acquire()
+        except TimeoutError:
+            raise NotSentError(TOO_LATE) from None
+        try:
             # A read that fails is followed by the next one anyway.
             return await self.find(ani, flight.deadline, is_single=True)
+        finally:
+            confirming.release()
 
     async def _wait(self, flight: Flight, seconds: float) -> bool:
         loop = asyncio.get_running_loop()

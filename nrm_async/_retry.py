@@ -30,12 +30,14 @@ class Attempt:
         repeatable: Whether the request is a read.
         error: What it ended in.
         retry_after: Seconds the server asked to wait, if it did.
+        is_harmless_twice: Whether an action does nothing more if it arrives twice.
     """
 
     number: int
     repeatable: bool
     error: NRMError
     retry_after: float | None = None
+    is_harmless_twice: bool = True
 
 
 def next_delay(
@@ -75,5 +77,6 @@ def _may_help(attempt: Attempt) -> bool:
     if isinstance(error, RateLimitError):
         return True
     if isinstance(error, OutcomeUnknownError | APIError) and error.status in NOT_TAKEN_UP:
-        return attempt.repeatable or attempt.number == 1
+        is_first = attempt.number == 1 and attempt.is_harmless_twice
+        return attempt.repeatable or is_first
     return attempt.repeatable and isinstance(error, TransportError | ServerError)

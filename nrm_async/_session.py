@@ -140,9 +140,8 @@ class Session:
             elapsed = network.loop.time() - started
             if not isinstance(value, NRMError):
                 return Concluded(value, flight.attempts, elapsed)
-            delay = self._delay_after(
-                Attempt(number, request.repeatable, value, wait), network, flight
-            )
+            failed = Attempt(number, request.repeatable, value, wait, request.is_harmless_twice)
+            delay = self._delay_after(failed, network, flight)
             if delay is None:
                 error = value.at(request.method, request.path, flight.attempts, elapsed)
                 return Concluded(error, flight.attempts, elapsed)

@@ -115,7 +115,7 @@ class Transport:
             body = await _read_capped(answer.content, cap)
             if body is None:
                 answer.close()
-                return _too_long(request, cap)
+                return _too_long(request, cap, answer.status)
             return Response(answer.status, self.scrub.body(body), self.scrub.headers(answer))
 
     async def aclose(self) -> None:
@@ -211,9 +211,13 @@ async def _read_capped(content: aiohttp.StreamReader, cap: int) -> bytes | None:
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _too_long(request: Request, cap: int) -> NRMError:
+def _too_long(request: Request, cap: int, status: int) -> NRMError:
     message = f"the answer is longer than {cap:,} bytes"
-    return ResponseError(message) if request.repeatable else TransportError(message)
+    if request.repeatable:
+        return ResponseError(message)
+    fault = TransportError(message)
+    fault.status = status
+    return fault
 
 
 # Shorter secrets stand in other words by chance; no real one is so short.

@@ -202,6 +202,8 @@ class Action:
 
     path: ClassVar[str]  # below the base URL
     done: ClassVar[frozenset[str]]  # the statuses that say it was applied
+    # Whether the API's own rules keep a second one from doing anything.
+    is_harmless_twice: ClassVar[bool] = True
 
     ani: str = attrs.field(converter=normalize_ani)
     carrier: str | None = attrs.field(default=None, converter=_carrier, kw_only=True)
@@ -286,5 +288,6 @@ class Remediate(Action):
     """
 
     path = "/remediate"
+    is_harmless_twice = False
     # The older API misspelt it, and may still answer so.
     done = frozenset({"received request", "recieved request"})

@@ -20,16 +20,19 @@ MAX_PAGE_SIZE: Final = 1000  # NRM API documentation, GET /anis; also its defaul
 class Request:
     """One request, ready to be sent as often as need be.
 
-    ``repeatable`` says that sending it twice does no more than sending it once.
+    Attributes:
+        is_harmless_twice: Whether an action does nothing more if it arrives twice.
     """
 
     method: str
     path: str
     query: Mapping[str, str] | None = None
     body: bytes | None = None
+    is_harmless_twice: bool = True
 
     @property
     def repeatable(self) -> bool:
+        """Whether it is a read, which may be sent as often as one likes."""
         return self.method == "GET"
 
 
@@ -64,7 +67,12 @@ def action_request(action: Action) -> Request:
     body = {
         name: value for name in _FIELDS_SENT if (value := getattr(action, name, None)) is not None
     }
-    return Request("POST", action.path, body=_encoder.encode(body))
+    return Request(
+        "POST",
+        action.path,
+        body=_encoder.encode(body),
+        is_harmless_twice=action.is_harmless_twice,
+    )
 
 
 @attrs.frozen

@@ -85,6 +85,7 @@ class Crew:
 def _failed_input(index: int, item: object, error: Exception) -> Failed:
     if not isinstance(error, InvalidRequestError):
         error = InvalidRequestError(f"the input cannot be read: {type(error).__name__}: {error}")
+    error = error.with_traceback(None)  # a result holds no frames, and what they hold
     return Failed(index=index, input=item, action=None, outcome=Outcome.NOT_APPLIED, error=error)
 
 
