@@ -6,6 +6,7 @@ runs it, and closed once.
 """
 
 import asyncio
+import os
 import random
 import sys
 from collections.abc import Callable, Coroutine
@@ -31,6 +32,7 @@ OPEN_ALREADY: Final = "the client is open already: enter it once, before its fir
 TOO_LATE: Final = "not sent: the deadline had passed"
 OTHER_LOOP: Final = "the client belongs to another event loop: make one client for each loop"
 
+OTHER_PROCESS: Final = "the client belongs to the process it was forked from: make a new one"
 
 # Reading lost actions back takes at most a tenth of the pool from those still to be sent.
 _CONFIRMING_SHARE: Final = 10
@@ -58,6 +60,7 @@ class _Network:
     """What exists only inside an event loop."""
 
     loop: asyncio.AbstractEventLoop
+    process: int
     closing: asyncio.Event
     pool: Pool
     breaker: Breaker
@@ -110,6 +113,8 @@ class Session:
             self.state = ClientState.OPENED
         elif self._network.loop is not loop:
             raise ClientStateError(OTHER_LOOP)
+        elif self._network.process != os.getpid():  # two would read from the same sockets
+            raise ClientStateError(OTHER_PROCESS)
         return self._network
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> _Network:
@@ -119,6 +124,7 @@ class Session:
         closing = asyncio.Event()
         return _Network(
             loop,
+            process=os.getpid(),
             closing=closing,
             pool=Pool(most, self._settings.max_rate, closing),
             breaker=Breaker(most, closing),

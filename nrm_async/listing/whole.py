@@ -109,7 +109,7 @@ def _inventory(passes: list[_Pass], *, consistent: bool, elapsed: float) -> Inve
     last = passes[-1]
     return Inventory(
         rows=tuple(last.rows.values()),
-        complete=_is_complete(last, consistent=consistent),
+        complete=_is_complete(passes, consistent=consistent),
         consistent=consistent,
         passes=len(passes),
         pages=sum(one.pages for one in passes),
@@ -120,7 +120,9 @@ def _inventory(passes: list[_Pass], *, consistent: bool, elapsed: float) -> Inve
     )
 
 
-def _is_complete(last: _Pass, *, consistent: bool) -> bool:
+def _is_complete(passes: list[_Pass], *, consistent: bool) -> bool:
+    last = passes[-1]
     if last.malformed or last.missing or last.lacks_rows:
         return False
-    return consistent or not last.has_drifted
+    # Passes that differ show that rows come and go; one pass alone shows only its own signs.
+    return consistent or (len(passes) == 1 and not last.has_drifted)
