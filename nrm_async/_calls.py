@@ -103,6 +103,10 @@ class Calls:
             value = await self._carry_out(item, action, flight, on_unknown)
             self._last_known.note(action, value)
             return value
+        except asyncio.CancelledError:
+            if flight.may_be_applied:
+                self._last_known.note(action, OutcomeUnknownError("cancelled"))
+            raise
         finally:
             anis.release(action.ani)
 
@@ -139,7 +143,7 @@ class Calls:
             resend=partial(self._send, action, flight),
             wait=partial(self._wait, flight),
             policy=self._policy,
-            was_active=self._last_known.of(action.ani, item),
+            was_active=self._last_known.before(action, item),
         )
 
     async def _find_for(self, flight: Flight, ani: str) -> Ani | None:
@@ -197,22 +201,30 @@ class _LastKnown:
     """Whether numbers are in service, as far as this client's own actions tell."""
 
     def __init__(self) -> None:
-        self._is_active: OrderedDict[str, bool] = OrderedDict()
+        self._is_active: OrderedDict[str, bool | None] = OrderedDict()  # None: in doubt
 
     def note(self, action: Action, value: Receipt | NRMError) -> None:
-        """Remember what an action came to; forget the number if that is not known."""
+        """Remember what an action came to, or that it is in doubt and may take effect yet."""
         if not shows_at_once(action):
             return
         if isinstance(value, Receipt):
-            self._is_active[action.ani] = isinstance(action, Activate)
-            if len(self._is_active) > _REMEMBERED:
-                self._is_active.popitem(last=False)
+            self._remember(action.ani, isinstance(action, Activate))
         elif value.maybe_applied:
-            self._is_active.pop(action.ani, None)
+            self._remember(action.ani, None)
 
-    def of(self, ani: str, item: object) -> bool | None:
-        """Whether the number was in service; failing that, what the caller's own row says."""
-        known = self._is_active.get(ani)
-        if known is None and isinstance(item, Ani) and item.status is not None:
+    def _remember(self, ani: str, is_active: bool | None) -> None:
+        self._is_active[ani] = is_active
+        if len(self._is_active) > _REMEMBERED:
+            self._is_active.popitem(last=False)
+
+    def before(self, action: Action, item: object) -> bool | None:
+        """Whether the number was in service; failing that, what the caller's own row says.
+
+        After an action in doubt the worst is assumed: that it is as this one asks already.
+        """
+        if action.ani in self._is_active:
+            known = self._is_active[action.ani]
+            return isinstance(action, Activate) if known is None else known
+        if isinstance(item, Ani) and item.status is not None:
             return item.is_active
-        return known
+        return None

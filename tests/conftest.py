@@ -54,7 +54,7 @@ def pytest_asyncio_loop_factories(
     Virtual time needs a loop of asyncio's own in any case.
     """
     if os.environ.get("NRM_TEST_LOOP") == "uvloop" and not item.get_closest_marker("looptime"):
-        import uvloop
+        import uvloop  # noqa: PLC0415 - only where it is asked for
 
         return {"uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}
