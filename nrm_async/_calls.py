@@ -101,12 +101,13 @@ class Calls:
             return NotSentError(TOO_LATE)
         try:
             value = await self._carry_out(item, action, flight, on_unknown)
-            self._last_known.note(action, value)
-            return value
         except asyncio.CancelledError:
             if flight.may_be_applied:
                 self._last_known.note(action, OutcomeUnknownError("cancelled"))
             raise
+        else:
+            self._last_known.note(action, value)
+            return value
         finally:
             anis.release(action.ani)
 
@@ -214,6 +215,7 @@ class _LastKnown:
 
     def _remember(self, ani: str, is_active: bool | None) -> None:
         self._is_active[ani] = is_active
+        self._is_active.move_to_end(ani)
         if len(self._is_active) > _REMEMBERED:
             self._is_active.popitem(last=False)
 

@@ -10,7 +10,7 @@ What cannot be seen in a number's status is not looked for: remediation, and dat
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Final
 
@@ -62,12 +62,18 @@ def shows_at_once(action: Action, now: datetime | None = None) -> bool:
     """Whether a number's status shows this action as soon as it is applied."""
     if not isinstance(action, Pause | Activate):
         return False
-    return action.date is None or not _is_future(action.date, now or datetime.now(UTC))
+    return action.date is None or not _is_after(action.date, now or datetime.now(UTC))
 
 
-def _is_future(date: str, now: datetime) -> bool:
+def _is_after(date: str, moment: datetime) -> bool:
     digits = date.replace("-", "").ljust(14, "0")
-    return digits > now.strftime("%Y%m%d%H%M%S")
+    return digits > moment.strftime("%Y%m%d%H%M%S")
+
+
+def _may_be_ahead(action: Action) -> bool:
+    """Whether the date may lie ahead in the API's time zone, which nobody has documented."""
+    date = getattr(action, "date", None)
+    return date is not None and _is_after(date, datetime.now(UTC) - timedelta(days=1))
 
 
 async def confirm(
@@ -90,7 +96,11 @@ async def confirm(
         sight = await _look(action, means)
     if sight is Sight.AS_ASKED:
         return _confirmed(action, doubt, means)
-    if sight is Sight.UNCHANGED and isinstance(refusal, RejectedError):
+    if (
+        sight is Sight.UNCHANGED
+        and isinstance(refusal, RejectedError)
+        and not _may_be_ahead(action)
+    ):
         return refusal
     return doubt
 
