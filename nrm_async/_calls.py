@@ -11,12 +11,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeVar
 
+import attrs
+
 from nrm_async import listing
 from nrm_async._confirm import Means, can_confirm, confirm, shows_at_once
 from nrm_async._flight import Flight
 from nrm_async._session import TOO_LATE, Concluded, Session
 from nrm_async._wire import (
     MAX_PAGE_SIZE,
+    Request,
     Response,
     accept_page,
     action_request,
@@ -114,7 +117,7 @@ class Calls:
     async def _carry_out(
         self, item: object, action: Action, flight: Flight, on_unknown: OnUnknown
     ) -> Receipt | NRMError:
-        value = await self._send(action, flight)
+        value = await self._send(action_request(action), action, flight)
         if isinstance(value, Receipt):
             return value
         doubt = _doubt(value, flight)
@@ -126,22 +129,22 @@ class Calls:
         refusal = value if isinstance(value, RejectedError) else None
         return await confirm(action, doubt, refusal, self._means(item, action, flight))
 
-    async def _send(self, action: Action, flight: Flight) -> Receipt | NRMError:
+    async def _send(self, request: Request, action: Action, flight: Flight) -> Receipt | NRMError:
         def read(response: Response) -> Receipt | NRMError:
             return read_receipt(response, action)
 
         try:
-            done: Concluded[Receipt] = await self._session.converse(
-                action_request(action), read, flight
-            )
+            done: Concluded[Receipt] = await self._session.converse(request, read, flight)
         except ClientStateError as error:  # closed while it waited for its number
             return error.with_traceback(None)
         return done.value
 
     def _means(self, item: object, action: Action, flight: Flight) -> Means:
+        # One more is one more: a server that does not take it up is not asked yet again.
+        again = attrs.evolve(action_request(action), is_harmless_twice=False)
         return Means(
             find=partial(self._find_for, flight),
-            resend=partial(self._send, action, flight),
+            resend=partial(self._send, again, action, flight),
             wait=partial(self._wait, flight),
             policy=self._policy,
             was_active=self._last_known.before(action, item),

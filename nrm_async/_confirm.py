@@ -132,4 +132,4 @@ def _confirmed(action: Action, doubt: OutcomeUnknownError, means: Means) -> Rece
     if means.was_active is isinstance(action, Activate):
         return doubt  # it was as asked before: that it is so now proves nothing
     (word,) = action.done
-    return Receipt(action.ani, word, doubt.request_id, confirmed=True)
+    return Receipt(action.ani, word, doubt.request_id, confirmed=True, seen=doubt.message)

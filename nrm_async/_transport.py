@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import socket
 import ssl
 import weakref
 from collections.abc import Mapping
@@ -134,6 +135,28 @@ LENT_CLOSED: Final = "the session given to this client is closed"
 # The flight whose request is being sent by this task; the connector reports to it.
 _in_flight: ContextVar[Flight | None] = ContextVar("in_flight", default=None)
 
+# The sockets made for the connection that this task is waiting for.
+_made: ContextVar[list[socket.socket] | None] = ContextVar("made", default=None)
+
+
+def _make_socket(address: aiohttp.connector.AddrInfoType) -> socket.socket:
+    family, kind, protocol, _name, _address = address
+    sock = socket.socket(family, kind, protocol)
+    if (made := _made.get()) is not None:
+        made.append(sock)
+    return sock
+
+
+def _let_go(made: list[socket.socket]) -> None:
+    """Keep sockets that uvloop has closed from closing again.
+
+    uvloop closes the descriptor of a socket whose TLS handshake failed without telling the
+    socket: collected later, it would close whatever has that number by then.
+    """
+    if type(asyncio.get_running_loop()).__module__.startswith("uvloop"):
+        for sock in made:
+            sock.detach()
+
 
 class _Connector(aiohttp.TCPConnector):
     """Knows the one moment that matters: before it has a connection, nothing was sent."""
@@ -142,7 +165,15 @@ class _Connector(aiohttp.TCPConnector):
         flight = _in_flight.get()
         if flight is not None:
             flight.is_exposed = False
-        connection = await super().connect(*args, **kwargs)
+        made: list[socket.socket] = []
+        _made.set(made)
+        try:
+            connection = await super().connect(*args, **kwargs)
+        except Exception:
+            _let_go(made)
+            raise
+        finally:
+            _made.set(None)
         if flight is not None:
             flight.is_exposed = True
         return connection
@@ -168,7 +199,9 @@ def _new_session(settings: Settings) -> HTTPSession:
     context = settings.ssl_context
     return aiohttp.ClientSession(
         # No limit: the pool admits, and nothing may queue inside aiohttp.
-        connector=_Connector(limit=0, ssl=True if context is None else context),
+        connector=_Connector(
+            limit=0, ssl=True if context is None else context, socket_factory=_make_socket
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
     )

@@ -175,9 +175,11 @@ class Receipt:
         request_id: The answer's ``x-request-id``: support asks for it.
         confirmed: ``True`` where the answer was lost, and reading the number back showed the
             state that was asked for.
+        seen: What came instead of the answer, where it was lost.
     """
 
     ani: str
     status: str
     request_id: str | None = None
     confirmed: bool = False
+    seen: str | None = None

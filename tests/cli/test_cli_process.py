@@ -29,7 +29,13 @@ main()
 
 def pointing_at(url: str, key: str) -> Mapping[str, str]:
     # Colours are forced on purpose: in a pipe there must be none all the same.
-    return os.environ | {"NRM_BASE_URL": url, "OUTBOUNDIQ_API_KEY": key, "FORCE_COLOR": "1"}
+    # Debug mode would add words of its own about slow steps.
+    return os.environ | {
+        "NRM_BASE_URL": url,
+        "OUTBOUNDIQ_API_KEY": key,
+        "FORCE_COLOR": "1",
+        "PYTHONASYNCIODEBUG": "",
+    }
 
 
 @pytest.mark.parametrize("name", ["click", "rich"])
