@@ -79,7 +79,7 @@ class Script:
 
 def confirmed(action: Action) -> Receipt:
     (word,) = action.done
-    return Receipt(ANI, word, "req-1", confirmed=True)
+    return Receipt(ANI, word, "req-1", confirmed=True, seen="no usable answer")
 
 
 @pytest.mark.parametrize(("action", "shown"), [(PAUSE, RESTING), (ACTIVATE, IN_SERVICE)])
