@@ -101,6 +101,12 @@ async def client(stub_api: StubAPI) -> AsyncIterator[NRMClient]:
         yield nrm
 
 
+@pytest.fixture
+def silent_url(unused_tcp_port: int) -> str:
+    """A base URL at which nobody listens."""
+    return f"http://127.0.0.1:{unused_tcp_port}/nrm"
+
+
 def make_row(number: int, **fields: Any) -> Ani:
     """The ``number``-th row of an inventory."""
     return Ani(id=number, phone=str(2_000_000_000 + number), **fields)
