@@ -27,7 +27,7 @@ from nrm_async._wire import (
     read_page,
     read_receipt,
 )
-from nrm_async.actions import Action, Activate
+from nrm_async.actions import Action, Activate, Remediate
 from nrm_async.config import ConfirmPolicy, OnUnknown
 from nrm_async.errors import (
     ClientStateError,
@@ -67,14 +67,11 @@ class Calls:
 
         return read
 
-    async def find(
-        self, ani: str, deadline: float | None, *, is_single: bool = False
-    ) -> Ani | None:
+    async def find(self, ani: str, make_flight: Callable[[], Flight]) -> Ani | None:
         """The row of one number, or ``None`` if it is not in the inventory."""
 
         async def fetch(page: int) -> Callable[[], AniPage]:
-            flight = Flight(deadline, is_single=is_single)
-            return await self.fetch_page(page, MAX_PAGE_SIZE, ani, flight)
+            return await self.fetch_page(page, MAX_PAGE_SIZE, ani, make_flight())
 
         return await listing.find(fetch, MAX_PAGE_SIZE, ani)
 
@@ -158,8 +155,10 @@ class Calls:
         except TimeoutError:
             raise NotSentError(TOO_LATE) from None
         try:
-            # A read that fails is followed by the next one anyway.
-            return await self.find(ani, flight.deadline, is_single=True)
+            # A read that fails is followed by the next one anyway, but an outage is waited for.
+            return await self.find(
+                ani, partial(Flight, flight.deadline, flight.is_patient, is_single=True)
+            )
         finally:
             confirming.release()
 
@@ -209,12 +208,13 @@ class _LastKnown:
 
     def note(self, action: Action, value: Receipt | NRMError) -> None:
         """Remember what an action came to, or that it is in doubt and may take effect yet."""
-        if not shows_at_once(action):
+        if isinstance(action, Remediate):
             return
-        if isinstance(value, Receipt):
-            self._remember(action.ani, isinstance(action, Activate))
-        elif value.maybe_applied:
-            self._remember(action.ani, None)
+        if isinstance(value, NRMError) and not value.maybe_applied:
+            return
+        # A date ahead takes effect some day: until then and after, nothing is known.
+        is_known = isinstance(value, Receipt) and shows_at_once(action)
+        self._remember(action.ani, isinstance(action, Activate) if is_known else None)
 
     def _remember(self, ani: str, is_active: bool | None) -> None:
         self._is_active[ani] = is_active

@@ -4,13 +4,14 @@ The action and the error that left it in doubt come in, with callables that read
 the action once more, and wait; a receipt comes out, or the error that is the truth. The reads
 begin after the API has had time to settle, and come at growing intervals. A number that stands
 unchanged to the end gets the action once more: the API takes a pause only of an active number
-and an activation only of a resting one, so a repeat does nothing twice.
+and an activation only of a resting one, so a repeat does nothing twice. If the repeat is
+refused and the number still stands unchanged, one contradicts the other, and the doubt stays.
 
 What cannot be seen in a number's status is not looked for: remediation, and dates in the future.
 """
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
 
@@ -18,7 +19,7 @@ import attrs
 
 from nrm_async.actions import Action, Activate, Pause
 from nrm_async.config import ConfirmPolicy
-from nrm_async.errors import NRMError, OutcomeUnknownError, RejectedError
+from nrm_async.errors import NRMError, OutcomeUnknownError
 from nrm_async.models import Ani, Receipt
 
 # A page that sends the caller elsewhere may stand in front of the API or behind it, and would
@@ -70,12 +71,6 @@ def _is_after(date: str, moment: datetime) -> bool:
     return digits > moment.strftime("%Y%m%d%H%M%S")
 
 
-def _may_be_ahead(action: Action) -> bool:
-    """Whether the date may lie ahead in the API's time zone, which nobody has documented."""
-    date = getattr(action, "date", None)
-    return date is not None and _is_after(date, datetime.now(UTC) - timedelta(days=1))
-
-
 async def confirm(
     action: Action, doubt: OutcomeUnknownError, refusal: NRMError | None, means: Means
 ) -> Receipt | NRMError:
@@ -96,20 +91,23 @@ async def confirm(
         sight = await _look(action, means)
     if sight is Sight.AS_ASKED:
         return _confirmed(action, doubt, means)
-    if (
-        sight is Sight.UNCHANGED
-        and isinstance(refusal, RejectedError)
-        and not _may_be_ahead(action)
-    ):
-        return refusal
-    return doubt
+    return doubt if refusal is None else _with_refusal(doubt, refusal)
+
+
+def _with_refusal(doubt: OutcomeUnknownError, refusal: NRMError) -> OutcomeUnknownError:
+    """A repeat that is refused may be so because the first one worked: it proves nothing."""
+    both = OutcomeUnknownError(
+        f"{doubt.message}; sent once more: {refusal.message}", doubt.status, doubt.request_id
+    )
+    both.seen = doubt.seen
+    return both
 
 
 async def _look(action: Action, means: Means) -> Sight:
     sight = Sight.NOTHING
     for delay in means.policy.delays:
         if not await means.wait(delay):
-            break
+            return Sight.NOTHING  # not looked to the end
         try:
             sight = _sight_of(action, await means.find(action.ani))
         except NRMError:
@@ -120,12 +118,18 @@ async def _look(action: Action, means: Means) -> Sight:
 
 
 def _sight_of(action: Action, row: Ani | None) -> Sight:
-    """Only "active" is documented, so resting is whatever else a number can be."""
-    if row is None:
-        return Sight.UNCHANGED
-    if row.status is None:
+    """What a row shows. Of all the codes a status can have, only "active" is documented.
+
+    A number that is not listed may be one that rests. Other codes that begin like the active
+    one may be other ways to be in service.
+    """
+    if row is None or row.status is None:
         return Sight.NOTHING
-    return Sight.AS_ASKED if row.is_active is isinstance(action, Activate) else Sight.UNCHANGED
+    if row.is_active:
+        return Sight.AS_ASKED if isinstance(action, Activate) else Sight.UNCHANGED
+    if row.status.upper().startswith("ACTIVE"):
+        return Sight.NOTHING
+    return Sight.UNCHANGED if isinstance(action, Activate) else Sight.AS_ASKED
 
 
 def _confirmed(action: Action, doubt: OutcomeUnknownError, means: Means) -> Receipt | NRMError:

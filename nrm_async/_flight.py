@@ -5,6 +5,7 @@ with it, so that a call cut off in the middle, by cancellation say, can still be
 truthfully.
 """
 
+import asyncio
 from collections.abc import Callable
 
 import attrs
@@ -21,6 +22,7 @@ class Flight:
     """What a call may still do, and what it may have done.
 
     Attributes:
+        started: When it began, by the event loop's clock.
         deadline: Time of the event loop's clock after which nothing more is begun.
         is_patient: Whether it waits for an API that is down instead of giving up.
         is_single: Whether it is never tried again.
@@ -37,6 +39,7 @@ class Flight:
     attempts: int = 0
     is_exposed: bool = False
     is_doubtful: bool = False
+    started: float = attrs.field(factory=lambda: asyncio.get_running_loop().time())
 
     @property
     def may_be_applied(self) -> bool:

@@ -29,7 +29,8 @@ def _now() -> float:
 class Pacer:
     """At most ``rate`` admissions a second, evenly spaced, from the first one on: no bursts."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, closing: asyncio.Event | None = None) -> None:
+        self._closing = closing or asyncio.Event()
         self._interval = 1.0 / rate
         self._next = 0.0
         self._line = anyio.Lock(fast_acquire=True)
@@ -39,7 +40,8 @@ class Pacer:
         async with self._line:
             delay = self._next - _now()
             if delay > 0:
-                await anyio.sleep(delay)
+                with anyio.move_on_after(delay):
+                    await self._closing.wait()
             self._next = max(self._next, _now()) + self._interval
 
 
@@ -59,7 +61,7 @@ class Pool:
     ) -> None:
         self._closing = closing or asyncio.Event()
         self._places = anyio.Semaphore(max_concurrency, fast_acquire=True)
-        self._pacer = None if max_rate is None else Pacer(max_rate)
+        self._pacer = None if max_rate is None else Pacer(max_rate, self._closing)
         self._opens_at = 0.0
         self._withheld = 0
         self._most_withheld = max_concurrency - 1
@@ -69,14 +71,21 @@ class Pool:
         await self._places.acquire()
         try:
             await self._pass_gate()
-            if self._pacer is not None:
+            while self._pacer is not None:
                 await self._pacer.wait()
+                if not self._is_shut():
+                    break
+                await self._pass_gate()  # it was shut while this one waited for its time
         except BaseException:  # cancelled while waiting: the place must not be lost
             self._places.release()
             raise
 
+    def _is_shut(self) -> bool:
+        return self._opens_at > _now() and not self._closing.is_set()
+
     async def _pass_gate(self) -> None:
-        while (delay := self._opens_at - _now()) > 0 and not self._closing.is_set():
+        while self._is_shut():
+            delay = self._opens_at - _now()
             with anyio.move_on_after(delay + random.random() * _SPREAD):  # noqa: S311 - no secret
                 await self._closing.wait()
 

@@ -182,7 +182,9 @@ class Session:
             async with asyncio.timeout_at(flight.deadline):
                 probe = partial(self._probe, network)
                 if not await network.breaker.pass_through(probe, is_patient=flight.is_patient):
-                    return NotSentError("not sent: the API has not answered for some time")
+                    error = NotSentError("not sent: the API has not answered for some time")
+                    error.permanent = flight.is_patient  # it was waited for long enough
+                    return error
                 await network.pool.acquire()
         except TimeoutError:
             return NotSentError(TOO_LATE)
@@ -205,7 +207,8 @@ class Session:
     ) -> tuple[T | NRMError, float | None]:
         if isinstance(response, NRMError):
             if self.state is ClientState.CLOSED:
-                response.args = (f"the client was closed meanwhile: {response.message}",)
+                closed = f"the client was closed meanwhile: {response.message}"
+                response.args = (closed, *response.args[1:])
             elif isinstance(response, TransportError):
                 network.breaker.record(answered=False)
             return response, None
@@ -262,8 +265,10 @@ class Session:
             return
         network.closing.set()
         network.breaker.give_up()
-        await _cancelled(tuple(self._tasks))
-        await network.transport.aclose()
+        try:
+            await _cancelled(tuple(self._tasks))
+        finally:
+            await network.transport.aclose()
 
 
 async def _cancelled(tasks: tuple["asyncio.Task[Any]", ...]) -> None:

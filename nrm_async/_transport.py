@@ -85,7 +85,7 @@ class Transport:
             return ClientStateError(LENT_CLOSED if self._is_lent else "the client was closed")
         flight.attempts += 1
         flight.is_exposed = True  # until our own connector knows better
-        _in_flight.set(flight)
+        token = _in_flight.set(flight)
         sight = _Sight()
         try:
             return await self._exchange(request, sight)
@@ -95,6 +95,7 @@ class Transport:
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the result must say so
             return _fault(error, request, flight, sight, self.scrub)
         finally:
+            _in_flight.reset(token)
             # aiohttp itself repeats a read whose connection died under it: that counts too.
             flight.attempts += max(sight.sends - 1, 0)
 
@@ -111,18 +112,25 @@ class Transport:
             allow_redirects=False,
             raise_for_status=False,
             upload_tracker=sight.track() if request.repeatable else None,
+            # A lent session's middlewares might send an action twice, and nobody would know.
+            middlewares=None if request.repeatable else (),
         ) as answer:
             sight.status = answer.status
             body = await _read_capped(answer.content, cap)
             if body is None:
                 answer.close()
                 return _too_long(request, cap, answer.status)
-            return Response(answer.status, self.scrub.body(body), self.scrub.headers(answer))
+            headers = self.scrub.headers(answer)
+            return Response(answer.status, self.scrub.body(body), headers, self.scrub.text)
 
     async def aclose(self) -> None:
         """Close the session, unless it was lent. Safe to call twice."""
-        if not self._is_lent and self._forgotten.detach():
+        if self._is_lent or not self._forgotten.alive:
+            return
+        try:
             await self._session.close()
+        finally:
+            self._forgotten()  # all the same, where closing was cancelled
 
     def drop(self) -> None:
         """Close without waiting, for when the session's event loop is gone."""
@@ -158,6 +166,9 @@ def _let_go(made: list[socket.socket]) -> None:
             sock.detach()
 
 
+_UNCLEAN_AT_MOST: Final = 3
+
+
 class _Connector(aiohttp.TCPConnector):
     """Knows the one moment that matters: before it has a connection, nothing was sent."""
 
@@ -168,7 +179,7 @@ class _Connector(aiohttp.TCPConnector):
         made: list[socket.socket] = []
         _made.set(made)
         try:
-            connection = await super().connect(*args, **kwargs)
+            connection = await self._connect_cleanly(*args, **kwargs)
         except Exception:
             _let_go(made)
             raise
@@ -176,6 +187,20 @@ class _Connector(aiohttp.TCPConnector):
             _made.set(None)
         if flight is not None:
             flight.is_exposed = True
+        return connection
+
+    async def _connect_cleanly(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
+        """Pass over kept connections on which something has come that nobody asked for.
+
+        It would be taken for the answer to the next request. A server that greets every new
+        connection is not worth more tries.
+        """
+        connection = await super().connect(*args, **kwargs)
+        for _ in range(_UNCLEAN_AT_MOST):
+            if connection.protocol is None or not connection.protocol.should_close:
+                break
+            connection.close()
+            connection = await super().connect(*args, **kwargs)
         return connection
 
 

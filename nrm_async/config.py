@@ -231,6 +231,8 @@ def tls_context(
     """
     if ssl_context is not None and ca_bundle is not None:
         raise ConfigurationError("ssl_context and ca_bundle exclude each other: give one of them")
+    if ca_bundle == "":
+        raise ConfigurationError("ca_bundle must not be empty: leave it out for the system's own")
     if ca_bundle is not None:
         try:
             return ssl.create_default_context(cafile=ca_bundle)

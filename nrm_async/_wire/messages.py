@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -77,11 +77,19 @@ def action_request(action: Action) -> Request:
 
 @attrs.frozen
 class Response:
-    """One answer, read to its end. Header names are looked up as ``x-request-id`` and so on."""
+    """One answer, read to its end.
+
+    Attributes:
+        status: HTTP status code.
+        body: The whole body.
+        headers: Those that matter, under the names they are looked up by here.
+        scrub: Takes secrets out of a text, before any of it is cut or shown.
+    """
 
     status: int
     body: bytes
     headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    scrub: Callable[[str], str] = attrs.field(default=str, repr=False, eq=False)
 
     @property
     def request_id(self) -> str | None:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
+
 from nrm_async._wire.messages import Response, json_object, printable, retry_after
 from nrm_async.actions import Action, normalize_ani
 from nrm_async.errors import (
@@ -27,9 +29,19 @@ def _words(response: Response, said: Mapping[str, Any] | None) -> str:
     for key in ("message", "reason", "status"):
         text = (said or {}).get(key)
         if isinstance(text, str) and text:
-            return printable(text)
-    text = response.body[:2000].decode("utf-8", "replace").strip()
+            return printable(response.scrub(text))
+    text = _body_text(response, None).strip()
     return printable(text, 200) if text else "no text"
+
+
+# Of a longer error page, no more is looked at.
+_MOST_TEXT: Final = 65_536
+
+
+def _body_text(response: Response, said: Mapping[str, Any] | None) -> str:
+    """The body as text, without secrets. JSON is written anew: it can spell a text in many ways."""
+    body = response.body if said is None else msgspec.json.encode(said)
+    return response.scrub(body[:_MOST_TEXT].decode("utf-8", "replace"))
 
 
 def _word(said: Mapping[str, Any]) -> str:
@@ -45,9 +57,9 @@ def api_error(
     kind: type[APIError], response: Response, said: Mapping[str, Any] | None, **more: float | None
 ) -> APIError:
     """Make the error of this kind that tells what the answer said."""
-    body = response.body[:2000].decode("utf-8", "replace")
     words = _words(response, said)
-    return kind(response.status, words, response.request_id, printable(body), **more)
+    body = printable(_body_text(response, said))
+    return kind(response.status, words, response.request_id, body, **more)
 
 
 def common_error(response: Response, said: Mapping[str, Any] | None) -> NRMError | None:
@@ -78,6 +90,8 @@ def read_receipt(response: Response, action: Action) -> Receipt | NRMError:
         ``OutcomeUnknownError``.
     """
     said = json_object(response.body)
+    if said is not None and response.status not in (401, 403, 429) and _is_foreign(said, action):
+        return _unknown(response, "the answer is about another number")
     if error := common_error(response, said):
         return error
     if not 200 <= response.status < 300:
@@ -89,16 +103,13 @@ def read_receipt(response: Response, action: Action) -> Receipt | NRMError:
 
 def _read_said(response: Response, said: Mapping[str, Any], action: Action) -> Receipt | NRMError:
     word, applied = _word(said), _word(said) in action.done
-    about = said.get("ani") or None
-    if about is not None and not _is_same(about, action.ani):
-        return _unknown(response, "the answer is about another number")
-    if applied and said.get("success") is False:
+    if applied and said.get("success", True) is not True:
         return _unknown(response, "the answer says both yes and no")
     if is_refusal(said):
         return api_error(RejectedError, response, said)
     if not applied:
         return _unknown(response, f"the answer is of another kind: {_words(response, said)}")
-    if about is None:
+    if not said.get("ani"):
         return _unknown(response, "the answer does not name the number")
     return Receipt(
         action.ani, "received request" if word == "recieved request" else word, response.request_id
@@ -109,6 +120,11 @@ def _unknown(response: Response, seen: str) -> OutcomeUnknownError:
     return OutcomeUnknownError(
         f"{seen}; the action may have been applied", response.status, response.request_id
     )
+
+
+def _is_foreign(said: Mapping[str, Any], action: Action) -> bool:
+    about = said.get("ani")
+    return bool(about) and not _is_same(about, action.ani)
 
 
 def _is_same(value: object, ani: str) -> bool:

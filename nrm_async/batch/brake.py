@@ -11,11 +11,16 @@ from nrm_async.errors import (
     NotSentError,
     NRMError,
     OutcomeUnknownError,
+    RateLimitError,
 )
 from nrm_async.results import CallResult, Outcome
 
 # A share says nothing before there are some answers to take it of.
 _FEWEST_ANSWERS: Final = 20
+
+
+# A server that asks for more quiet than this, in seconds, is not asked once for every item.
+_LONGEST_WAIT: Final = 120.0
 
 
 class Brake:
@@ -56,4 +61,6 @@ def _is_fatal(error: NRMError) -> bool:
         return error.status in (302, 303)
     if isinstance(error, NotSentError):
         return error.permanent
+    if isinstance(error, RateLimitError):
+        return (error.retry_after or 0.0) > _LONGEST_WAIT
     return isinstance(error, AuthenticationError | ConfigurationError)

@@ -90,13 +90,15 @@ def _failed_input(index: int, item: object, error: Exception) -> Failed:
 
 
 def _failed(index: int, item: object, action: Action, flight: Flight, error: NRMError) -> Failed:
-    error.at("POST", action.path, flight.attempts, 0.0)
+    elapsed = asyncio.get_running_loop().time() - flight.started
+    error.at("POST", action.path, flight.attempts, elapsed)
     return Failed(
         index=index,
         input=item,
         action=action,
         outcome=outcome_of(error),
         attempts=flight.attempts,
+        elapsed=elapsed,
         error=error,
     )
 

@@ -32,7 +32,7 @@ class Recorder(Protocol):
         """The action is about to be sent; no byte of it has left."""
 
     async def outcome(self, result: CallResult) -> None:
-        """The item is decided."""
+        """The item is decided. An intent without an outcome means: unknown."""
 
 
 class BatchKeywords(TypedDict, total=False):
@@ -41,7 +41,7 @@ class BatchKeywords(TypedDict, total=False):
     Attributes:
         on_unknown: As for single calls: ``"confirm"`` lost answers or ``"report"`` them.
         deadline: Seconds for the whole batch. After that no item is begun any more, and no call
-            goes on for longer than the attempt in flight.
+            goes on for longer than the attempt in flight; a recorder is waited for.
         max_refused: The share of refusals, from 0 to 1, above which the batch is stopped; it is
             looked at from 20 answers on. Off if left out.
         recorder: A ``Recorder``: is told of each item before it is sent and after.

@@ -25,6 +25,7 @@ class Outbox(AsyncIterator[CallResult]):
         self._news = asyncio.Event()
         self._working: set[asyncio.Task[None]] = set()
         self._failure: BaseException | None = None
+        self._is_stopping = False
 
     async def reserve(self) -> None:
         """Wait until there is room for one more result."""
@@ -40,6 +41,10 @@ class Outbox(AsyncIterator[CallResult]):
         else:
             self._ready.append(result)
         self._news.set()
+
+    def stop(self) -> None:
+        """Expect the workers to be cancelled: the caller leaves."""
+        self._is_stopping = True
 
     def close(self) -> None:
         """Let what waits for predecessors go: there will be none."""
@@ -57,8 +62,13 @@ class Outbox(AsyncIterator[CallResult]):
 
     def _worker_is_done(self, worker: "asyncio.Task[None]") -> None:
         self._working.discard(worker)
-        if not worker.cancelled() and (error := worker.exception()) is not None:
-            self._failure = error  # a mistake of ours: it must not pass for the end
+        if not worker.cancelled():
+            # A mistake of ours, if there is one: it must not pass for the end.
+            self._failure = self._failure or worker.exception()
+        elif not self._is_stopping:
+            self._failure = RuntimeError(
+                "the batch was cut short: its inputs or its recorder raised CancelledError"
+            )
         self._news.set()
 
     def __aiter__(self) -> Self:

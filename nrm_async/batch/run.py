@@ -27,6 +27,7 @@ async def stream(
     try:
         yield crew.outbox
     finally:
+        crew.outbox.stop()
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)

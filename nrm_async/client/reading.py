@@ -120,7 +120,7 @@ class Reading(ClientBase):
             ani = await client.find_ani("+1 (234) 567-8901")
             print(ani.status_label if ani else "not ours")
         """
-        return await self._calls.find(normalize_ani(ani), self._deadline())
+        return await self._calls.find(normalize_ani(ani), self._flight)
 
     def _pages(
         self,

@@ -224,7 +224,7 @@ def applied(status: int, said: object, action: Action) -> bool:
     return (
         200 <= status < 300
         and isinstance(said, dict)
-        and said.get("success") is not False
+        and said.get("success", True) is True
         and said.get("status") in DONE[action]
         and isinstance(said.get("ani"), str | int)
         and said["ani"] in (ANI, int(ANI), f"+1{ANI}")
