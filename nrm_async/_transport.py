@@ -21,7 +21,7 @@ import aiohttp
 
 from nrm_async._flight import Flight
 from nrm_async._wire import Request, Response, printable
-from nrm_async.config import Settings, Timeouts
+from nrm_async.config import Settings, Timeouts, tls_context
 from nrm_async.errors import (
     ClientStateError,
     ClientTimeoutError,
@@ -221,7 +221,7 @@ class _Sight:
 
 
 def _new_session(settings: Settings) -> HTTPSession:
-    context = settings.ssl_context
+    context = tls_context(settings.ssl_context, None)  # it may have been weakened meanwhile
     return aiohttp.ClientSession(
         # No limit: the pool admits, and nothing may queue inside aiohttp.
         connector=_Connector(

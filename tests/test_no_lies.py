@@ -1,6 +1,7 @@
 """Ways in which a client could say more than it knows, each tried once."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -243,6 +244,16 @@ async def test_closing_that_is_cancelled_closes_all_the_same(stub_api: StubAPI) 
         await closing
     assert session.closed
     gate.set()
+
+
+async def test_a_context_that_was_weakened_later_is_refused() -> None:
+    """Verification cannot be switched off behind the client's back."""
+    context = ssl.create_default_context()
+    nrm = NRMClient(API_KEY, ssl_context=context)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with pytest.raises(ConfigurationError, match="ssl_context must verify"):
+        await nrm.list_anis()
 
 
 def test_an_empty_ca_bundle_is_refused() -> None:
