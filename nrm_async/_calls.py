@@ -61,7 +61,6 @@ class Calls:
         def read() -> AniPage:
             value = read_page(response, page, page_size)
             if isinstance(value, NRMError):
-                self._session.scrubbed(value)
                 value.at(request.method, request.path, done.attempts, done.elapsed)
             return _page_or_raise(value, page)
 

@@ -216,7 +216,6 @@ class Session:
         value = read(response)
         if not isinstance(value, NRMError):
             return value, None
-        value.without(network.transport.scrub.text)
         flight.is_exposed = value.maybe_applied
         wait = retry_after(response)
         if response.status in (429, 503) and wait and wait <= self._settings.retry.max_retry_after:
@@ -242,10 +241,6 @@ class Session:
     async def sleep(self, seconds: float) -> bool:
         """Wait, but not beyond the client's end; ``False`` if that came first."""
         return self.state is ClientState.OPENED and await self.network().sleep(seconds)
-
-    def scrubbed(self, error: NRMError) -> NRMError:
-        """The error without secrets that the API may have echoed."""
-        return error.without(self.network().transport.scrub.text)
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Start a task that does not outlive the client."""

@@ -61,7 +61,7 @@ class Transport:
             "Accept": "application/json",
             "User-Agent": settings.user_agent,
         }
-        self.scrub = _Scrubber(settings)
+        self._scrub = _Scrubber(settings)
         if not self._is_lent:
             # However the client is lost, forgotten or left at exit, aiohttp has no unclosed
             # session to complain of: the finalizer holds the session until it has run.
@@ -93,7 +93,7 @@ class Transport:
             # The frames of aiohttp hold the key in their local variables.
             raise cancelled.with_traceback(None) from None
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the result must say so
-            return _fault(error, request, flight, sight, self.scrub)
+            return _fault(error, request, flight, sight, self._scrub)
         finally:
             _in_flight.reset(token)
             # aiohttp itself repeats a read whose connection died under it: that counts too.
@@ -120,8 +120,8 @@ class Transport:
             if body is None:
                 answer.close()
                 return _too_long(request, cap, answer.status)
-            headers = self.scrub.headers(answer)
-            return Response(answer.status, self.scrub.body(body), headers, self.scrub.text)
+            scrub = self._scrub
+            return Response(answer.status, scrub.body(body), scrub.headers(answer), scrub.text)
 
     async def aclose(self) -> None:
         """Close the session, unless it was lent. Safe to call twice."""
@@ -285,7 +285,7 @@ _SHORTEST_SECRET: Final = 8
 class _Scrubber:
     """Takes secrets out of what comes back, should a server or a proxy echo them.
 
-    Bodies are scrubbed as they come; the texts of errors once more when they are decoded,
+    Bodies are scrubbed as they come; the words of errors once more where they are decoded,
     because JSON has many ways to write the same text.
     """
 

@@ -25,7 +25,7 @@ Every error tells the ``method`` and ``path`` of the call, the ``attempts`` made
 No error holds or shows the API key, and none keeps an exception of the HTTP library.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Self
 
 __all__ = [
@@ -83,11 +83,6 @@ class NRMError(Exception):
     def message(self) -> str:
         """What went wrong, without the call it happened to."""
         return str(self.args[0]) if self.args else type(self).__name__
-
-    def without(self, scrub: Callable[[str], str]) -> Self:
-        """Take out of its texts what must not be shown; returns the error itself."""
-        self.args = tuple(scrub(arg) if isinstance(arg, str) else arg for arg in self.args)
-        return self
 
     def at(self, method: str, path: str, attempts: int, elapsed: float) -> Self:
         """Note which call this ended and what it took; returns the error itself."""

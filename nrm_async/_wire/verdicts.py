@@ -40,7 +40,10 @@ _MOST_TEXT: Final = 65_536
 
 def _body_text(response: Response, said: Mapping[str, Any] | None) -> str:
     """The body as text, without secrets. JSON is written anew: it can spell a text in many ways."""
-    body = response.body if said is None else msgspec.json.encode(said)
+    try:
+        body = response.body if said is None else msgspec.json.encode(said)
+    except RecursionError:  # what could just be read cannot always be written
+        return "nested too deeply to be shown"
     return response.scrub(body[:_MOST_TEXT].decode("utf-8", "replace"))
 
 

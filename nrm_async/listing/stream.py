@@ -1,6 +1,7 @@
 """Pages and rows, fetched ahead by plain tasks and given out in order."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from types import TracebackType
@@ -26,7 +27,26 @@ Spawn: TypeAlias = Callable[[Coroutine[Any, Any, Fetched]], "asyncio.Task[Fetche
 _UNREADABLE: Final = (TransportError, ServerError, ResponseError, RateLimitError)
 
 
-class PageStream(AsyncIterator[AniPage]):
+class _Closing(ABC):
+    """Closes itself at the end of ``async with``."""
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Stop reading and wait until no task of this stream is left. Safe to call twice."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+class PageStream(_Closing, AsyncIterator[AniPage]):
     """The pages of a listing, in order: an async iterator, and an async context manager.
 
     Pages are fetched by plain tasks in a window ahead of the reader. Leaving early needs no
@@ -130,17 +150,6 @@ class PageStream(AsyncIterator[AniPage]):
         if tasks:
             await asyncio.wait(tasks)
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
     def __del__(self) -> None:
         self._cancel()
 
@@ -159,7 +168,7 @@ def _read(fetched: Fetched) -> AniPage:
     return fetched()
 
 
-class AniStream(AsyncIterator[Ani]):
+class AniStream(_Closing, AsyncIterator[Ani]):
     """The numbers of a listing, in page order: an async iterator, and an async context manager.
 
     Up to ``prefetch`` pages are fetched ahead, concurrently. Leaving the loop early is fine.
@@ -195,14 +204,3 @@ class AniStream(AsyncIterator[Ani]):
     async def aclose(self) -> None:
         """Stop reading and wait until no task of this stream is left. Safe to call twice."""
         await self._pages.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()

@@ -299,3 +299,10 @@ def test_errors_are_bounded(answer: Answer, status: int, fill: str, action: Acti
         assert isinstance(error, NRMError)
         assert len(str(error)) <= 500 * len(r"\U000e0001") + 100
         assert len(getattr(error, "body", None) or "") <= 500
+
+
+def test_no_depth_of_nesting_raises() -> None:
+    """Where JSON can just be read, or just not any more, the answer is classified all the same."""
+    for depth in range(800, 1200):
+        body = b'{"message":"no","deep":' + b"[" * depth + b"]" * depth + b"}"
+        assert isinstance(read_receipt(Response(400, body), ACTIONS[0]), RejectedError)
