@@ -29,10 +29,12 @@ from nrm_async.errors import (
     ServerError,
     TransportError,
 )
+from nrm_async.events import Event
 from nrm_async.inventory import Inventory
 from nrm_async.listing import AniStream, PageStream
 from nrm_async.models import Ani, AniPage, MalformedRow, Receipt
 from nrm_async.results import BatchReport, CallResult, Failed, Outcome, Succeeded
+from nrm_async.stats import BreakerState, ClientStats
 
 __all__ = [
     "APIError",
@@ -46,12 +48,15 @@ __all__ = [
     "BatchKeywords",
     "BatchReport",
     "BatchStoppedError",
+    "BreakerState",
     "CallResult",
     "ClientState",
     "ClientStateError",
+    "ClientStats",
     "ClientTimeoutError",
     "ConfigurationError",
     "ConfirmPolicy",
+    "Event",
     "Failed",
     "InvalidRequestError",
     "Inventory",

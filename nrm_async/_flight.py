@@ -27,6 +27,8 @@ class Flight:
         is_patient: Whether it waits for an API that is down instead of giving up.
         is_single: Whether it is never tried again.
         halted: Tells why nothing more may be sent, if that is so.
+        batch: Number of the batch that it belongs to, if it does.
+        call: Number of the call that events are told under; 0 before it has one.
         attempts: How often the request was handed to the network.
         is_exposed: Whether the attempt under way may have reached the API.
         is_doubtful: Whether an attempt that is over may have been applied.
@@ -36,6 +38,8 @@ class Flight:
     is_patient: bool = False
     is_single: bool = False
     halted: Callable[[], NRMError | None] = _nothing
+    batch: int | None = None
+    call: int = 0
     attempts: int = 0
     is_exposed: bool = False
     is_doubtful: bool = False

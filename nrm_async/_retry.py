@@ -31,6 +31,7 @@ class Attempt:
         error: What it ended in.
         retry_after: Seconds the server asked to wait, if it did.
         is_harmless_twice: Whether an action does nothing more if it arrives twice.
+        is_patient: Whether it is an item of a batch, which has time.
     """
 
     number: int
@@ -38,6 +39,7 @@ class Attempt:
     error: NRMError
     retry_after: float | None = None
     is_harmless_twice: bool = True
+    is_patient: bool = False
 
 
 def next_delay(
@@ -51,10 +53,11 @@ def next_delay(
         left: Seconds until the call's deadline, if it has one.
         draw: A random number from 0 to 1; the jitter.
     """
-    if attempt.number > policy.max_retries or not _may_help(attempt):
+    if attempt.number > policy.most(in_batch=attempt.is_patient) or not _may_help(attempt):
         return None
-    if (attempt.retry_after or 0.0) > policy.max_retry_after:
-        return None
+    is_long = (attempt.retry_after or 0.0) > policy.max_retry_after
+    if is_long and not (attempt.is_patient and left is not None):
+        return None  # but an item of a batch waits as long as its batch may
     delay = _delay(attempt, policy, draw)
     if left is not None and delay >= left:
         return None

@@ -160,8 +160,14 @@ class RetryPolicy:
     at most ``cap`` ("full jitter": https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/),
     and is never less than the server's ``Retry-After``.
 
+    An item of a batch has time: what is limited for it is how often there is a retry at all, by a
+    budget of the whole client, not how soon it is given up.
+
     Attributes:
         max_retries: Attempts after the first one; 0 switches retries off.
+        max_batch_retries: The same for an item of a batch; ``None`` for three times as many as
+            for a single call. At 30 % of transient faults, 4 retries leave 1 in 400 calls
+            failed, 12 leave 1 in 6 million.
         base: Seconds before the first retry, at most.
         cap: Seconds before any retry, at most, where the server names no time itself.
         max_retry_after: The longest ``Retry-After`` in seconds that is waited for; a longer
@@ -169,6 +175,7 @@ class RetryPolicy:
     """
 
     max_retries: int = attrs.field(default=4)
+    max_batch_retries: int | None = attrs.field(default=None, kw_only=True)
     base: float = attrs.field(default=0.5, validator=_seconds("retry.base"))
     cap: float = attrs.field(default=8.0, validator=_seconds("retry.cap"))
     max_retry_after: float = attrs.field(default=120.0, validator=_seconds("retry.max_retry_after"))
@@ -176,6 +183,19 @@ class RetryPolicy:
     @max_retries.validator
     def _check_max_retries(self, _attribute: "attrs.Attribute[int]", value: int) -> None:
         _whole("retry.max_retries", value, least=0)
+
+    @max_batch_retries.validator
+    def _check_max_batch_retries(
+        self, _attribute: "attrs.Attribute[int | None]", value: int | None
+    ) -> None:
+        if value is not None:
+            _whole("retry.max_batch_retries", value, least=0)
+
+    def most(self, *, in_batch: bool) -> int:
+        """Attempts after the first one."""
+        if not in_batch:
+            return self.max_retries
+        return 3 * self.max_retries if self.max_batch_retries is None else self.max_batch_retries
 
 
 @attrs.frozen

@@ -121,7 +121,7 @@ async def test_a_throttled_action_is_tried_again(stub_api: StubAPI) -> None:
 async def test_throttled_to_the_end_is_not_applied(stub_api: StubAPI) -> None:
     """The result can be run again as it is."""
     stub_api.reply({"message": "slow down"}, status=429, headers={"Retry-After": "0"})
-    retry = RetryPolicy(max_retries=2, base=0)
+    retry = RetryPolicy(max_retries=2, max_batch_retries=2, base=0)
     async with NRMClient(API_KEY, base_url=stub_api.url, retry=retry) as nrm:
         report = await nrm.pause_many(["2345678901"])
         assert report[0].outcome is Outcome.NOT_APPLIED
@@ -238,7 +238,7 @@ async def test_the_ceiling_holds_over_everything(stub_api: StubAPI) -> None:
         nonlocal in_flight, most
         in_flight += 1
         most = max(most, in_flight)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.005)  # long enough for others to come
         in_flight -= 1
         if request.path == "/nrm/anis":
             page = int(request.query["page"])

@@ -17,7 +17,7 @@ from nrm_async import (
     Receipt,
     RejectedError,
 )
-from nrm_async._calls import _LastKnown
+from nrm_async._calls.known import LastKnown
 from nrm_async._limits import Pool
 from nrm_async.results import CallResult
 from tests.conftest import API_KEY, SOON, StubAPI
@@ -179,7 +179,7 @@ async def test_no_piece_of_the_key_is_shown_at_a_cut(stub_api: StubAPI, client: 
 
 def test_a_dated_action_leaves_the_number_in_doubt() -> None:
     """A pause that takes effect some day may be what a later read shows."""
-    known = _LastKnown()
+    known = LastKnown()
     known.note(Pause(ANI, date="2999-01-01"), Receipt(ANI, "paused"))
     assert known.before(Pause(ANI), None) is False
     known.note(Pause(ANI), Receipt(ANI, "paused"))
@@ -201,7 +201,7 @@ async def test_the_gate_holds_for_those_who_wait_for_their_time() -> None:
     started = loop.time()
     waiting = [asyncio.create_task(send()) for _ in range(4)]
     await asyncio.sleep(0.5)
-    pool.close_for(100)
+    pool._governor.shut(loop.time() + 100)
     await asyncio.gather(*waiting)
     assert times[0] == pytest.approx(started)
     assert all(time >= started + 100.5 for time in times[1:])
@@ -210,13 +210,12 @@ async def test_the_gate_holds_for_those_who_wait_for_their_time() -> None:
 @pytest.mark.looptime
 async def test_a_slow_pace_does_not_outlive_the_client() -> None:
     """Who waits for a place in time is let go when the client closes."""
-    closing = asyncio.Event()
-    pool = Pool(10, max_rate=0.001, closing=closing)
+    pool = Pool(10, max_rate=0.001)
     loop = asyncio.get_running_loop()
     started = loop.time()
     waiting = [asyncio.create_task(pool.acquire()) for _ in range(5)]
     await asyncio.sleep(1)
-    closing.set()
+    pool.close()
     await asyncio.gather(*waiting)
     assert loop.time() - started == pytest.approx(1)
 

@@ -22,6 +22,8 @@ RANKS = {
     "results": 2,
     "_flight": 2,
     "inventory": 3,
+    "events": 3,
+    "stats": 3,
     "_inputs": 3,
     "_wire": 3,
     "_retry": 3,

@@ -10,6 +10,7 @@ was stopped, and those that cancellation cuts off in the middle.
 
 ::
 
+    watch     tells of the batch while it runs
     options   what a batch is told: inputs, recorder, deadline
     source    the inputs, numbered, taken one at a time
     outbox    results on their way to the caller
@@ -31,6 +32,7 @@ from nrm_async.batch.options import (
 )
 from nrm_async.batch.outbox import Outbox
 from nrm_async.batch.run import run, stream
+from nrm_async.batch.watch import Watch
 
 __all__ = [
     "READ_AHEAD",
@@ -42,6 +44,7 @@ __all__ = [
     "Outbox",
     "Prepare",
     "Recorder",
+    "Watch",
     "check_keywords",
     "run",
     "stream",

@@ -19,6 +19,7 @@ class Crew:
         self._prepare = prepare
         self._call = call
         self._recorder = options.recorder
+        self._watch = options.watch
         self._source = Source(inputs)
         self._brake = Brake(options)
         self.outbox = Outbox(self._source, ordered=options.ordered)
@@ -30,7 +31,12 @@ class Crew:
             taken = await self._source.take()
             if taken is None:
                 return
-            flight = Flight(self._brake.deadline, is_patient=True, halted=self._brake.halted)
+            flight = Flight(
+                self._brake.deadline,
+                is_patient=True,
+                halted=self._brake.halted,
+                batch=self._watch.number,
+            )
             await self._handle(*taken, flight)
             if not flight.attempts:
                 await asyncio.sleep(0)  # a million bad inputs must not hold up the event loop
@@ -76,6 +82,7 @@ class Crew:
             self._recorder_failed(error)
         finally:
             self.outbox.put(result)
+            self._watch.item(result)
 
     def _recorder_failed(self, error: Exception) -> None:
         self._source.error = self._source.error or error

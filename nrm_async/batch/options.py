@@ -8,6 +8,7 @@ import attrs
 
 from nrm_async._flight import Flight
 from nrm_async.actions import Action
+from nrm_async.batch.watch import Watch
 from nrm_async.config import OnUnknown
 from nrm_async.errors import InvalidRequestError
 from nrm_async.results import CallResult
@@ -82,6 +83,7 @@ class BatchOptions:
         deadline: Seconds after which no item is begun any more.
         max_refused: The share of refusals, from 0 to 1, above which the batch is stopped.
         recorder: Is told of each item before and after.
+        watch: Is told of the beginning, of each item, and of the end.
     """
 
     concurrency: int
@@ -89,3 +91,4 @@ class BatchOptions:
     deadline: float | None = None
     max_refused: float | None = None
     recorder: Recorder | None = None
+    watch: Watch = attrs.field(factory=Watch)

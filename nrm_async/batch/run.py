@@ -21,6 +21,7 @@ async def stream(
     What is in flight then is cancelled and decided; the results stay in the ``Outbox``.
     """
     crew = Crew(inputs, prepare, call, options)
+    options.watch.begin(inputs)
     workers = [asyncio.create_task(crew.work()) for _ in range(options.concurrency)]
     for worker in workers:
         crew.outbox.expect(worker)
@@ -32,6 +33,7 @@ async def stream(
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
         crew.outbox.close()
+        options.watch.end()
 
 
 async def run(

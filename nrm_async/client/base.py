@@ -20,6 +20,9 @@ from nrm_async.config import (
     check_on_unknown,
 )
 from nrm_async.errors import ConfigurationError, InvalidRequestError
+from nrm_async.events import Events, Observer
+from nrm_async.results import CallResult
+from nrm_async.stats import ClientStats
 
 
 class ClientBase:
@@ -41,6 +44,7 @@ class ClientBase:
         on_unknown: OnUnknown = "confirm",
         ssl_context: ssl.SSLContext | None = None,
         ca_bundle: str | os.PathLike[str] | None = None,
+        on_event: Observer | None = None,
     ) -> None:
         # From here on no frame holds the bare key: tracebacks may be shown with their locals.
         key = ApiKey.take(api_key)
@@ -61,7 +65,8 @@ class ClientBase:
             ssl_context=ssl_context,
             ca_bundle=ca_bundle,
         )
-        self._session = Session(self._settings, _usable(session, self._settings))
+        lent = _usable(session, self._settings)
+        self._session = Session(self._settings, lent, Events(_observer(on_event)))
         self._calls = Calls(self._session, self._settings.confirm)
 
     def __repr__(self) -> str:
@@ -77,6 +82,18 @@ class ClientBase:
     def state(self) -> ClientState:
         """Where the client is in its life: unopened, opened or closed."""
         return self._session.state
+
+    def stats(self) -> ClientStats:
+        """What the client is doing at this moment, and what it has done so far: a snapshot.
+
+        It costs little, and may be taken before the first call and after the last.
+
+        Example::
+
+            stats = client.stats()
+            print(stats.in_flight, "in flight,", stats.waiting, "waiting,", stats.outcomes)
+        """
+        return self._session.stats()
 
     async def __aenter__(self) -> Self:
         self._session.enter()
@@ -96,6 +113,9 @@ class ClientBase:
 
     def _on_unknown(self, value: OnUnknown | None) -> OnUnknown:
         return self._settings.on_unknown if value is None else check_on_unknown(value)
+
+    def _count(self, result: CallResult) -> None:
+        self._session.tally.outcomes[result.outcome] += 1
 
     def _flight(self) -> Flight:
         return Flight(self._deadline())
@@ -119,6 +139,12 @@ def _usable(session: HTTPSession | None, settings: Settings) -> HTTPSession | No
     if not verifies_tls(session):
         raise ConfigurationError("session must verify TLS: the key would go to anybody")
     return session
+
+
+def _observer(on_event: Observer | None) -> Observer | None:
+    if on_event is not None and not callable(on_event):
+        raise ConfigurationError(f"on_event must be callable, not {type(on_event).__name__}")
+    return on_event
 
 
 def at_least_one(name: str, value: object, default: int) -> int:

@@ -189,7 +189,11 @@ class Batches(ClientBase):
             more.get("deadline"),
             more.get("max_refused"),
             more.get("recorder"),
+            self._watch(),
         )
+
+    def _watch(self) -> batch.Watch:
+        return batch.Watch(self._session.next_batch(), self._session.events, self._count)
 
     def _call(self, more: BatchKeywords) -> batch.Call:
         """What a batch carries its items out with."""

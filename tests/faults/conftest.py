@@ -32,7 +32,7 @@ RESTING_ANI: Final = "2000000002"
 SPARE_ANI: Final = "2999999999"
 PAST: Final = "2025-01-26"
 
-AT_ONCE: Final = RetryPolicy(max_retries=2, base=0)
+AT_ONCE: Final = RetryPolicy(max_retries=2, max_batch_retries=2, base=0)
 SOON: Final = ConfirmPolicy(settle=0.001, reads=2)
 TRIES: Final = AT_ONCE.max_retries + 1
 KINDS: Final = ("pause", "activate", "remediate")

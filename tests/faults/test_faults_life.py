@@ -110,7 +110,7 @@ async def test_faults_38_a_batch_goes_on_after_an_outage(
     outage = Outage(applies=applies)
     start = asyncio.get_running_loop().time()
     outage.begins, outage.ends = start + 5, start + 305
-    monkeypatch.setattr("nrm_async._session.Transport", lambda settings, lent: outage)
+    monkeypatch.setattr("nrm_async._session.network.Transport", lambda settings, lent: outage)
     anis = [str(2_000_000_000 + number) for number in range(2_000)]
     async with NRMClient(KEY, max_concurrency=8) as nrm:
         report = await nrm.pause_many(anis)
@@ -133,7 +133,7 @@ async def test_faults_38_a_read_fails_soon_in_an_outage(monkeypatch: pytest.Monk
     outage = Outage()
     loop = asyncio.get_running_loop()
     outage.begins, outage.ends = loop.time() + 1, loop.time() + 301
-    monkeypatch.setattr("nrm_async._session.Transport", lambda settings, lent: outage)
+    monkeypatch.setattr("nrm_async._session.network.Transport", lambda settings, lent: outage)
     async with NRMClient(KEY, max_concurrency=4) as nrm:
         await nrm.list_anis(number=ACTIVE_ANI)
         failures = 0

@@ -271,9 +271,17 @@ async def open_client(world: World, **settings: Any) -> AsyncIterator[NRMClient]
         "max_concurrency": 8,
     } | settings
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nrm_async._session.Transport", lambda settings, lent: FakeTransport(world))
+        patch.setattr(
+            "nrm_async._session.network.Transport", lambda settings, lent: FakeTransport(world)
+        )
         async with NRMClient(KEY, **chosen) as nrm:
             yield nrm
+
+
+def shut_gate(nrm: NRMClient, seconds: float) -> None:
+    """As a ``Retry-After`` of so many seconds does."""
+    pool = nrm._session.network().pool
+    pool._governor.shut(asyncio.get_running_loop().time() + seconds)
 
 
 def on_virtual_time(work: Coroutine[Any, Any, T]) -> T:

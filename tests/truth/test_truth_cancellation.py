@@ -21,6 +21,7 @@ from tests.truth.conftest import (
     numbers,
     on_virtual_time,
     open_client,
+    shut_gate,
 )
 
 ANI, OTHER, *MORE = numbers(6)
@@ -77,10 +78,10 @@ class Watched(Coroutine[Any, Any, Any]):
 
 def all_given_back(nrm: NRMClient) -> None:
     network = nrm._session.network()
-    assert network.pool._places.value == PLACES
+    assert network.pool.in_flight == 0
     assert network.confirming.value == 1
     assert network.anis._lines == {}
-    assert network.breaker._is_probing is False
+    assert network.breaker.is_probing is False
 
 
 Prepare = Callable[[NRMClient], None]
@@ -89,11 +90,11 @@ Prepare = Callable[[NRMClient], None]
 def nothing(nrm: NRMClient) -> None: ...
 
 
-def shut_gate(nrm: NRMClient) -> None:
-    nrm._session.network().pool.close_for(3)
+def shut_for_a_while(nrm: NRMClient) -> None:
+    shut_gate(nrm, 3)
 
 
-def _held(acquire: Coroutine[Any, Any, None], release: Callable[[], None]) -> None:
+def _held(acquire: Coroutine[Any, Any, object], release: Callable[[], None]) -> None:
     with pytest.raises(StopIteration):  # there is room, so it does not wait
         acquire.send(None)
     asyncio.get_running_loop().call_later(2, release)
@@ -102,7 +103,7 @@ def _held(acquire: Coroutine[Any, Any, None], release: Callable[[], None]) -> No
 def fill_pool(nrm: NRMClient) -> None:
     pool = nrm._session.network().pool
     for _ in range(PLACES):
-        pool._places.acquire_nowait()
+        pool.in_flight += 1  # as if a call had a place
         asyncio.get_running_loop().call_later(2, pool.release)
 
 
@@ -119,14 +120,14 @@ def hold_confirming(nrm: NRMClient) -> None:
 
 def break_down(nrm: NRMClient) -> None:
     breaker = nrm._session.network().breaker
-    breaker.record(answered=True)
+    breaker.answered()
     for _ in range(100):
-        breaker.record(answered=False)
+        breaker.failed()
 
 
 SCENARIOS: dict[str, tuple[list[Fate], Prepare]] = {
     "sending": ([], nothing),
-    "the gate": ([], shut_gate),
+    "the gate": ([], shut_for_a_while),
     "the pool": ([], fill_pool),
     "the number": ([], hold_number),
     "retry, not sent": ([Fate.NOT_SENT, Fate.NOT_SENT], nothing),

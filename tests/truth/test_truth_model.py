@@ -123,7 +123,7 @@ class Truth(RuleBasedStateMachine):
     async def look_at_rest(self) -> None:
         network = self.nrm._session.network()
         assert network.anis._lines == {}
-        assert network.pool._places.value == 8
+        assert network.pool.in_flight == 0
         assert network.confirming.value == 1
 
     def teardown(self) -> None:

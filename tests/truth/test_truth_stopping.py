@@ -25,7 +25,7 @@ from nrm_async import (
 )
 from nrm_async._flight import Flight
 from nrm_async._wire import Request, Response
-from tests.truth.conftest import Fate, World, audit, make_action, numbers, open_client
+from tests.truth.conftest import Fate, World, audit, make_action, numbers, open_client, shut_gate
 
 ANIS = numbers(60)
 PAUSES = [make_action("pause", ani, index) for index, ani in enumerate(ANIS)]
@@ -158,7 +158,7 @@ TROUBLES: dict[str, tuple[Fate, dict[str, Any], Callable[[NRMClient], object]]] 
     "sending": (Fate.NORMAL, {}, lambda nrm: None),
     "throttled": (Fate.THROTTLED, {}, lambda nrm: None),
     "not sent": (Fate.NOT_SENT, {}, lambda nrm: None),
-    "the gate": (Fate.NORMAL, {}, lambda nrm: nrm._session.network().pool.close_for(100)),
+    "the gate": (Fate.NORMAL, {}, lambda nrm: shut_gate(nrm, 100)),
     "the pacer": (Fate.NORMAL, {"max_rate": 0.5}, lambda nrm: None),
     "lost": (Fate.LOST_BEFORE, {}, lambda nrm: None),
     "lost, read back slowly": (Fate.LOST_BEFORE, {"confirm": ConfirmPolicy(10)}, lambda nrm: None),

@@ -1,20 +1,16 @@
-"""The two kinds of call: a page that is read, and an action that is carried out.
-
-A page is one conversation. An action is one conversation too, as long as its answer comes; it
-holds its number meanwhile, so that no other action on the number comes in between. If the
-answer is lost, the truth is looked for before the number is let go.
-"""
+"""Pages that are read and actions that are carried out, through one session."""
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import attrs
 
 from nrm_async import listing
-from nrm_async._confirm import Means, can_confirm, confirm, shows_at_once
+from nrm_async._calls.known import LastKnown
+from nrm_async._calls.told import Telling
+from nrm_async._confirm import Means, can_confirm, confirm
 from nrm_async._flight import Flight
 from nrm_async._session import TOO_LATE, Concluded, Session
 from nrm_async._wire import (
@@ -27,7 +23,7 @@ from nrm_async._wire import (
     read_page,
     read_receipt,
 )
-from nrm_async.actions import Action, Activate, Remediate
+from nrm_async.actions import Action
 from nrm_async.config import ConfirmPolicy, OnUnknown
 from nrm_async.errors import (
     ClientStateError,
@@ -48,23 +44,31 @@ class Calls:
     def __init__(self, session: Session, policy: ConfirmPolicy) -> None:
         self._session = session
         self._policy = policy
-        self._last_known = _LastKnown()
+        self._telling = Telling(session)
+        self._last_known = LastKnown()
 
     async def fetch_page(
         self, page: int, page_size: int, number: str | None, flight: Flight
     ) -> Callable[[], AniPage]:
         """Fetch a page now; what comes back decodes it, when it is called."""
         request = page_request(page, page_size, number)
-        done = await self._session.converse(request, accept_page, flight)
-        response = _page_or_raise(done.value, page)
+        work = self._fetch(request, page, flight)
+        done = await self._telling.of_read(work, request.path, flight)
 
         def read() -> AniPage:
-            value = read_page(response, page, page_size)
+            value = read_page(_page_or_raise(done.value, page), page, page_size)
             if isinstance(value, NRMError):
                 value.at(request.method, request.path, done.attempts, done.elapsed)
+            else:
+                self._telling.of_page(value)
             return _page_or_raise(value, page)
 
         return read
+
+    async def _fetch(self, request: Request, page: int, flight: Flight) -> Concluded[Response]:
+        done = await self._session.converse(request, accept_page, flight)
+        _page_or_raise(done.value, page)
+        return done
 
     async def find(self, ani: str, make_flight: Callable[[], Flight]) -> Ani | None:
         """The row of one number, or ``None`` if it is not in the inventory."""
@@ -78,6 +82,12 @@ class Calls:
         self, index: int, item: object, action: Action, flight: Flight, on_unknown: OnUnknown
     ) -> CallResult:
         """Carry one action out and say what became of it. Raises nothing but cancellation."""
+        work = self._perform(index, item, action, flight, on_unknown)
+        return await self._telling.of_action(work, action.path, flight, index)
+
+    async def _perform(
+        self, index: int, item: object, action: Action, flight: Flight, on_unknown: OnUnknown
+    ) -> CallResult:
         loop = asyncio.get_running_loop()
         started = loop.time()
         value = await self._alone(item, action, flight, on_unknown)
@@ -155,9 +165,10 @@ class Calls:
             raise NotSentError(TOO_LATE) from None
         try:
             # A read that fails is followed by the next one anyway, but an outage is waited for.
-            return await self.find(
-                ani, partial(Flight, flight.deadline, flight.is_patient, is_single=True)
+            look = partial(
+                Flight, flight.deadline, flight.is_patient, is_single=True, call=flight.call
             )
+            return await self.find(ani, look)
         finally:
             confirming.release()
 
@@ -192,43 +203,3 @@ def _unknown(message: str, error: NRMError) -> OutcomeUnknownError:
     )
     unknown.seen = getattr(error, "seen", None)
     return unknown
-
-
-# Enough for the repeats of one number that a caller makes in practice; bounded, because a
-# client may see a million numbers.
-_REMEMBERED: Final = 16_384
-
-
-class _LastKnown:
-    """Whether numbers are in service, as far as this client's own actions tell."""
-
-    def __init__(self) -> None:
-        self._is_active: OrderedDict[str, bool | None] = OrderedDict()  # None: in doubt
-
-    def note(self, action: Action, value: Receipt | NRMError) -> None:
-        """Remember what an action came to, or that it is in doubt and may take effect yet."""
-        if isinstance(action, Remediate):
-            return
-        if isinstance(value, NRMError) and not value.maybe_applied:
-            return
-        # A date ahead takes effect some day: until then and after, nothing is known.
-        is_known = isinstance(value, Receipt) and shows_at_once(action)
-        self._remember(action.ani, isinstance(action, Activate) if is_known else None)
-
-    def _remember(self, ani: str, is_active: bool | None) -> None:
-        self._is_active[ani] = is_active
-        self._is_active.move_to_end(ani)
-        if len(self._is_active) > _REMEMBERED:
-            self._is_active.popitem(last=False)
-
-    def before(self, action: Action, item: object) -> bool | None:
-        """Whether the number was in service; failing that, what the caller's own row says.
-
-        After an action in doubt the worst is assumed: that it is as this one asks already.
-        """
-        if action.ani in self._is_active:
-            known = self._is_active[action.ani]
-            return isinstance(action, Activate) if known is None else known
-        if isinstance(item, Ani) and item.status is not None:
-            return item.is_active
-        return None

@@ -1,0 +1,55 @@
+"""Tells of a batch while it runs: its beginning, each of its items, and its end."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sized
+from types import MappingProxyType
+
+from nrm_async.events import BatchFinished, BatchStarted, Events, ItemFinished
+from nrm_async.results import CallResult, Outcome
+
+
+def _nothing(_result: CallResult) -> None: ...
+
+
+class Watch:
+    """Counts what becomes of the items of one batch, and tells the observer.
+
+    Args:
+        number: Number of the batch.
+        events: Where its events go.
+        count: Called with each result, for whoever counts over all batches.
+    """
+
+    def __init__(
+        self,
+        number: int = 0,
+        events: Events | None = None,
+        count: Callable[[CallResult], None] = _nothing,
+    ) -> None:
+        self.number = number
+        self._events = events or Events()
+        self._count = count
+        self._outcomes: Counter[Outcome] = Counter()
+        self._began_at = 0.0
+
+    def begin(self, inputs: object) -> None:
+        """The batch begins."""
+        self._began_at = asyncio.get_running_loop().time()
+        total = len(inputs) if isinstance(inputs, Sized) else None
+        self._events.emit(BatchStarted(batch=self.number, total=total))
+
+    def item(self, result: CallResult) -> None:
+        """An input is decided."""
+        self._outcomes[result.outcome] += 1
+        self._count(result)
+        if self._events.is_wanted:
+            self._events.emit(ItemFinished(batch=self.number, result=result))
+
+    def end(self) -> None:
+        """The batch is over."""
+        counts = {outcome: self._outcomes[outcome] for outcome in Outcome}
+        elapsed = asyncio.get_running_loop().time() - self._began_at
+        self._events.emit(
+            BatchFinished(batch=self.number, counts=MappingProxyType(counts), elapsed=elapsed)
+        )

@@ -1,0 +1,279 @@
+"""What a client learns of a server's limits, against servers of several kinds, in a simulation.
+
+Sixty-four workers send calls that take 80 ms, and the governor admits them. Nothing sleeps: the
+simulation is a heap of moments.
+"""
+
+import heapq
+import itertools
+import math
+import random
+from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
+
+import attrs
+import pytest
+
+from nrm_async._limits import Governor, Place
+
+LATENCY = 0.08
+WORKERS = 64
+
+# Decides on a call that comes at this time, beside so many: None for accepted, else the seconds
+# until another one is worth trying.
+Server: TypeAlias = Callable[[float, int], float | None]
+
+
+def bucket(rate: float, burst: float) -> Server:
+    """A token bucket that holds this many seconds of its rate."""
+    most = max(1.0, rate * burst)
+    tokens, last = most, 0.0
+
+    def decide(now: float, _in_flight: int) -> float | None:
+        nonlocal tokens, last
+        tokens, last = min(most, tokens + (now - last) * rate), now
+        if tokens < 1 - 1e-9:
+            return (1 - tokens) / rate
+        tokens -= 1
+        return None
+
+    return decide
+
+
+def sliding_window(rate: int) -> Server:
+    """At most so many within any second."""
+    times = deque[float]()
+
+    def decide(now: float, _in_flight: int) -> float | None:
+        while times and times[0] <= now - 1:
+            times.popleft()
+        if len(times) >= rate:
+            return times[0] + 1 - now
+        times.append(now)
+        return None
+
+    return decide
+
+
+def fixed_window(rate: int) -> Server:
+    """At most so many within each second of the clock."""
+    counts = dict[int, int]()
+
+    def decide(now: float, _in_flight: int) -> float | None:
+        second = int(now)
+        counts[second] = counts.get(second, 0) + 1
+        return None if counts[second] <= rate else second + 1 - now
+
+    return decide
+
+
+def at_once(most: int) -> Server:
+    """At most so many at the same time."""
+    return lambda _now, in_flight: None if in_flight < most else 0.05
+
+
+def at_random(share: float, dice: random.Random) -> Server:
+    """Refuses whatever comes with this probability."""
+    return lambda _now, _in_flight: 0.0 if dice.random() < share else None
+
+
+@attrs.define
+class Run:
+    """One run of the simulation, and what came of it."""
+
+    governor: Governor
+    server: Server
+    calls: int
+    names_a_time: bool
+    dice: random.Random
+    switch_at: int | None = None
+    switch_to: Server | None = None
+    now: float = 0.0
+    accepted: int = 0
+    refused: int = 0
+    most_in_flight: int = 0
+    _in_flight: int = 0
+    _inside: int = 0
+    _waiting: int = WORKERS
+    _bell: float = math.inf
+    _moments: list[tuple[float, int, Callable[[], None]]] = attrs.field(factory=list)
+    _numbers: "itertools.count[int]" = attrs.field(factory=itertools.count)
+
+    def run(self) -> "Run":
+        self._serve()
+        while self.accepted < self.calls:
+            self.now, _, happen = heapq.heappop(self._moments)
+            happen()
+        return self
+
+    @property
+    def refused_share(self) -> float:
+        return self.refused / (self.accepted + self.refused)
+
+    def _at(self, when: float, happen: Callable[[], None]) -> None:
+        heapq.heappush(self._moments, (when, next(self._numbers), happen))
+
+    def _serve(self) -> None:
+        while self._waiting:
+            place = self.governor.admit(self.now, self._in_flight)
+            if not isinstance(place, Place):
+                self._ring_at(self.now + place)
+                return
+            self._waiting -= 1
+            self._in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self._in_flight)
+            self._arrive(place)
+
+    def _ring_at(self, when: float) -> None:
+        if when < self._bell:
+            self._bell = when
+            self._at(when, self._ring)
+
+    def _ring(self) -> None:
+        if self.now >= self._bell:  # else it was put forward meanwhile
+            self._bell = math.inf
+            self._serve()
+
+    def _arrive(self, place: Place) -> None:
+        wait = self.server(self.now, self._inside)
+        self._inside += wait is None
+        takes = LATENCY * (1 + 0.02 * self.dice.random())
+        self._at(self.now + takes, lambda: self._answer(place, wait))
+
+    def _answer(self, place: Place, wait: float | None) -> None:
+        self._in_flight -= 1
+        if wait is None:
+            self._inside -= 1
+            self.accepted += 1
+            self.governor.accepted(self.now, place)
+            self._waiting += 1
+            if self.accepted == self.switch_at and self.switch_to is not None:
+                self.server = self.switch_to
+        else:
+            self.refused += 1
+            asked = max(1, math.ceil(wait)) if self.names_a_time else None
+            self.governor.refused(self.now, place, asked)
+            self._at(self.now + self.dice.random() * 0.5 + (asked or 0), self._come_back)
+        self._serve()
+
+    def _come_back(self) -> None:
+        self._waiting += 1
+        self._serve()
+
+
+def simulated(
+    server: Server, calls: int, *, names_a_time: bool = False, ceiling: int = WORKERS
+) -> Run:
+    return Run(Governor(ceiling), server, calls, names_a_time, random.Random(7)).run()
+
+
+RATE_LIMITED = {
+    "a bucket with a small burst": lambda rate: bucket(rate, 0.05),
+    "a bucket with a large burst": lambda rate: bucket(rate, 1.0),
+    "a sliding window": sliding_window,
+    "a fixed window": fixed_window,
+}
+
+
+@pytest.mark.parametrize("kind", RATE_LIMITED)
+@pytest.mark.parametrize("rate", [20, 200])
+def test_calls_per_second_are_found(kind: str, rate: int) -> None:
+    """In two minutes 90 % of what the server takes is used at least, and 5 % refused at most."""
+    run = simulated(RATE_LIMITED[kind](rate), 120 * rate)
+    assert run.accepted / run.now >= 0.9 * rate
+    assert run.refused_share <= 0.05
+
+
+@pytest.mark.parametrize("kind", RATE_LIMITED)
+def test_calls_per_second_are_found_behind_a_gate(kind: str) -> None:
+    """Where each refusal costs a second of silence, they are few."""
+    run = simulated(RATE_LIMITED[kind](200), 24_000, names_a_time=True)
+    assert run.accepted / run.now >= 0.9 * 200
+    assert run.refused_share <= 0.02
+
+
+@pytest.mark.parametrize("most", [4, 20, 50])
+@pytest.mark.parametrize("names_a_time", [False, True])
+def test_calls_at_once_are_found(most: int, *, names_a_time: bool) -> None:
+    """The same for a server that counts what is under way."""
+    run = simulated(at_once(most), 400 * most, names_a_time=names_a_time)
+    assert run.accepted / run.now >= (0.8 if names_a_time else 0.9) * most / (1.01 * LATENCY)
+    assert run.refused_share <= 0.05
+
+
+def test_no_burst_at_all_is_no_mystery() -> None:
+    """A server that takes a call every 50 ms, and no two in a row, is not taken for one at once."""
+    run = simulated(bucket(20, 0), 2_000)
+    assert run.accepted / run.now >= 0.9 * 20
+    assert run.refused_share <= 0.05
+
+
+def test_a_limit_that_changes_its_kind_is_found_again() -> None:
+    """First calls per second, then calls at once, without notice."""
+    dice = random.Random(7)
+    run = Run(
+        Governor(WORKERS),
+        bucket(200, 0.05),
+        20_000,
+        names_a_time=False,
+        dice=dice,
+        switch_at=10_000,
+        switch_to=at_once(20),
+    ).run()
+    assert 0.9 * run.now <= 10_000 / 200 + 10_000 / (20 / LATENCY)
+    assert run.refused_share <= 0.05
+
+
+def test_a_limit_that_comes_down_is_followed() -> None:
+    """To a tenth, and within a few seconds."""
+    run = Run(
+        Governor(WORKERS),
+        bucket(200, 0.05),
+        4_000 + 800,
+        names_a_time=False,
+        dice=random.Random(7),
+        switch_at=4_000,
+        switch_to=bucket(20, 0.5),
+    ).run()
+    assert run.now <= 4_000 / 200 + 800 / 20 + 10
+    assert run.refused_share <= 0.05
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3])
+def test_refusals_at_random_do_not_slow_down_for_ever(share: float) -> None:
+    """They have nothing to do with how much is sent, and that is found out."""
+    run = simulated(at_random(share, random.Random(1)), 60_000)
+    assert run.accepted / run.now >= 0.2 * (1 - share) * WORKERS / LATENCY
+
+
+def test_without_refusals_nothing_holds_back() -> None:
+    """The ceiling is reached within five round trips, and calls are not spaced."""
+    run = simulated(at_once(1_000), 2_000)
+    assert run.most_in_flight == WORKERS
+    assert run.now <= (2_000 / WORKERS + 5) * LATENCY * 1.02
+    assert run.governor.pace.rate(run.now) == math.inf
+
+
+def test_max_rate_is_never_exceeded() -> None:
+    """Whatever the server would take."""
+    governor = Governor(WORKERS, max_rate=50)
+    run = Run(governor, at_once(1_000), 500, names_a_time=False, dice=random.Random(7)).run()
+    assert run.now >= 499 / 50
+    assert run.refused == 0
+
+
+def test_answers_to_one_round_trip_cut_once() -> None:
+    """However many of the calls under way are refused, one verdict is given."""
+    governor = Governor(16)
+    places = [governor.admit(0.0, number) for number in range(10)]
+    now = 0.08
+    for place in places:
+        assert isinstance(place, Place)
+        governor.accepted(now, place)
+    refused = [governor.admit(now, number) for number in range(15)]
+    for place in refused:
+        assert isinstance(place, Place)
+        governor.refused(2 * now, place)
+    governor.admit(10, 0)
+    assert governor.verdicts == 1
