@@ -41,6 +41,7 @@ __all__ = [
 ]
 
 logger: Final = logging.getLogger("nrm_async")
+logger.addHandler(logging.NullHandler())  # what is shown is for the application to decide
 
 
 @attrs.frozen(kw_only=True)

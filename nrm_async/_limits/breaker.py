@@ -22,6 +22,9 @@ _LONGEST_PROBE: Final = 15.0
 _PATIENCE: Final = 900.0  # seconds; an outage that lasts longer is left to the caller
 _STRANGERS_PATIENCE: Final = 30.0  # seconds; for an API that has not answered yet at all
 
+# Nobody sleeps for less: a timer may ring a little early, by the resolution of the clock.
+_TICK: Final = 0.001
+
 
 class Breaker:
     """Opens when an API that used to answer does not any more; a read finds out when it is back.
@@ -113,6 +116,6 @@ class Breaker:
             self._tell()
 
     async def _wait(self) -> None:
-        delay = max(self._probe_at - _now(), 0) if not self.is_probing else None
+        delay = max(self._probe_at - _now(), _TICK) if not self.is_probing else None
         with anyio.move_on_after(delay):
             await self._change.wait()

@@ -9,6 +9,8 @@ import anyio
 # retries never more than double what is sent.
 _EARNED: Final = 0.5
 _PER_SECOND: Final = 10.0  # retries that are free, so that a stop is not for ever (as Finagle's)
+# Nobody sleeps for less: a timer may ring a little early, by the resolution of the clock.
+_TICK: Final = 0.001
 _MOST: Final = 100.0  # retries in store (as many as botocore's 500 tokens at 5 each)
 
 
@@ -45,4 +47,4 @@ class RetryBudget:
         if self._tokens >= 1:
             self._tokens -= 1
             return 0.0
-        return (1 - self._tokens) / _PER_SECOND
+        return max(_TICK, (1 - self._tokens) / _PER_SECOND)

@@ -13,6 +13,9 @@ from nrm_async._limits.governor import Governor, Place
 # away together do not all come back at the same moment.
 _SPREAD: Final = 0.1
 
+# Nobody asks again sooner: a timer may ring a little early, by the resolution of the clock.
+_TICK: Final = 0.0001
+
 
 class Pool:
     """At most ``max_concurrency`` calls in flight, and no more than the governor admits.
@@ -130,7 +133,7 @@ class Pool:
             self.in_flight += 1
             return place
         if place < inf:
-            self._ring_at(now + place)
+            self._ring_at(now + max(place, _TICK))
         return None
 
     def _ring_at(self, when: float) -> None:

@@ -1,0 +1,343 @@
+"""Flow control: what a client gets out of a server whose limits it is not told.
+
+``limits``    a client with ``max_concurrency=64``, told nothing else, against servers that cap
+              calls per second or calls at once, with ``Retry-After`` and without; 80 ms latency.
+              Beside it a fixed pool of 50 with the vendor's retry rule, and plain ``gather``.
+              Two minutes' worth of calls; what one got in the first 30 seconds stands beside it.
+``outage``    10 minutes of it under 50,000 pending items.
+``transient`` 30 % of attempts fail in a way that proves that nothing was applied.
+``million``   a million lazily made actions through a stub: memory, and CPU per item beside that
+              of a bare worker loop over the same stub.
+
+All but ``million`` run on virtual time, seeded: the same figures on any machine.
+Run it with ``python -m benchmarks.flow``; ``--json`` for machines; names choose parts.
+"""
+
+import argparse
+import asyncio
+import gc
+import itertools
+import json
+import random
+import resource
+import statistics
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from time import process_time
+from typing import Any, Final, TypeAlias
+
+from benchmarks.servers import Server, at_once, bucket, fixed_window, sliding_window
+from benchmarks.stub import Limited, StubTransport, applied, on_virtual_time, stubbed
+from nrm_async import NotSentError, NRMError, Outcome, Pause
+from nrm_async._flight import Flight
+from nrm_async._wire import Request, Response, action_request
+
+Figures: TypeAlias = dict[str, Any]
+
+LATENCY: Final = 0.08  # seconds
+AT_ONCE: Final = 64
+SECONDS: Final = 120
+FIRST: Final = 30  # seconds
+KINDS: Final[dict[str, Callable[[int], Server]]] = {
+    "bucket, 50 ms of burst": lambda rate: bucket(rate, 0.05),
+    "bucket, 1 s of burst": lambda rate: bucket(rate, 1.0),
+    "sliding window": sliding_window,
+    "fixed window": fixed_window,
+}
+
+
+def pauses(count: int) -> Iterator[Pause]:
+    """So many pauses of different numbers, made one at a time."""
+    return (Pause(str(2_000_000_000 + number)) for number in range(count))
+
+
+# --- limits ---------------------------------------------------------------------------------
+
+
+async def ours(server: Limited, count: int) -> int:
+    """Items lost by this client."""
+    async with stubbed(server, max_concurrency=AT_ONCE) as nrm:
+        report = await nrm.run_batch(pauses(count))
+    return len(report.failed)
+
+
+async def vendors_rule(server: Limited, count: int) -> int:
+    """A pool of 50; a POST again on 429 only, twice at most, 0.5 s doubling up to 8 s."""
+    dice, items, lost = random.Random(1), pauses(count), 0
+
+    async def work() -> None:
+        nonlocal lost
+        for item in items:
+            for attempt in range(3):
+                answer = await server(action_request(item))
+                if answer.status != 429:
+                    break
+                asked = float(answer.headers.get("Retry-After", 0))
+                backoff = min(8.0, 0.5 * 2**attempt) * dice.random()
+                if attempt < 2:
+                    await asyncio.sleep(max(asked, backoff))
+            lost += answer.status == 429
+
+    await asyncio.gather(*(work() for _ in range(50)))
+    return lost
+
+
+async def gathered(server: Limited, count: int) -> int:
+    """All at once, never again."""
+    answers = await asyncio.gather(*(server(action_request(item)) for item in pauses(count)))
+    return sum(answer.status == 429 for answer in answers)
+
+
+CLIENTS: Final[dict[str, Callable[[Limited, int], Awaitable[int]]]] = {
+    "nrm_async": ours,
+    "pool of 50, vendor's rule": vendors_rule,
+    "gather": gathered,
+}
+
+
+def _switching(before: Server, after: Server, calls: int) -> Server:
+    """One server, and after so many accepted calls another one."""
+    accepted = itertools.count()
+
+    def decide(now: float, in_flight: int) -> float | None:
+        nonlocal seen
+        wait = (before if seen < calls else after)(now, in_flight)
+        if wait is None:
+            seen = next(accepted) + 1
+        return wait
+
+    seen = 0
+    return decide
+
+
+def scenarios() -> Iterator[tuple[str, Callable[[], Server], int, float]]:
+    """Name, server, calls, and the seconds that an ideal client takes for them."""
+    for name, rate in (("a: 200/s", 200), ("b: 20/s", 20)):
+        for kind, make in KINDS.items():
+            yield (
+                f"{name}, {kind}",
+                lambda make=make, rate=rate: make(rate),
+                SECONDS * rate,
+                SECONDS,
+            )  # type: ignore[misc]
+    most = round(SECONDS * 20 / LATENCY)
+    yield "c: 20 at once", lambda: at_once(20), most, SECONDS
+    for kind, make in KINDS.items():
+        calls = SECONDS * 200
+        yield (
+            f"d: 200/s, then 20 at once, {kind}",
+            lambda make=make, calls=calls: _switching(make(200), at_once(20), calls),  # type: ignore[misc]
+            calls + most,
+            2 * SECONDS,
+        )
+
+
+def limits() -> Iterator[Figures]:
+    """A row for each server, with and without ``Retry-After``, and each client."""
+    for (name, make, count, ideal), names_a_time, (who, run) in itertools.product(
+        scenarios(), (False, True), CLIENTS.items()
+    ):
+        server = Limited(make(), LATENCY, names_a_time)
+        lost, took = on_virtual_time(_timed(run(server, count)))
+        done = len(server.accepted)
+        yield {
+            "server": name,
+            "Retry-After": "yes" if names_a_time else "no",
+            "client": who,
+            "calls": count,
+            "goodput_%": round(100 * (done / count) * ideal / took, 1),
+            "first_30_s_%": round(
+                100 * sum(at < FIRST for at in server.accepted) / (count * FIRST / ideal), 1
+            ),
+            "429_%": round(100 * server.refused_share, 2),
+            "lost": lost,
+        }
+
+
+async def _timed(work: Awaitable[int]) -> tuple[int, float]:
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    return await work, loop.time() - started
+
+
+# --- outage and transient faults ------------------------------------------------------------
+
+
+def outage() -> Iterator[Figures]:
+    """Refused connections for ten minutes, in the middle of a batch."""
+    items, begins, lasts = 50_000, 5.0, 600.0
+    dice, sent, done = random.Random(1), Counter[str](), list[float]()
+
+    async def exchange(request: Request) -> Response | NRMError:
+        now = asyncio.get_running_loop().time()
+        sent[request.path] += 1
+        if begins <= now < begins + lasts:
+            await asyncio.sleep(0.001)
+            return NotSentError("the request was not sent: connection refused")
+        await asyncio.sleep(LATENCY * (1 + 0.1 * dice.random()))
+        if request.body is not None:
+            done.append(asyncio.get_running_loop().time())
+        return applied(request)
+
+    async def run() -> int:
+        async with stubbed(exchange, max_concurrency=AT_ONCE) as nrm:
+            return len((await nrm.run_batch(pauses(items))).failed)
+
+    lost = on_virtual_time(run())
+    back = begins + lasts
+    before = _per_second(done, begins - 2)
+    after = next(s for s in itertools.count() if _per_second(done, back + s) >= 0.8 * before)
+    yield {
+        "items": items,
+        "outage_s": lasts,
+        "attempts_per_item": round(sum(sent.values()) / items, 4),
+        "lost": lost,
+        "first_success_after_s": round(min(at for at in done if at >= back) - back, 2),
+        "80_%_of_throughput_after_s": after + 2,
+    }
+
+
+def _per_second(times: list[float], since: float) -> float:
+    return sum(since <= at < since + 2 for at in times) / 2
+
+
+def transient() -> Iterator[Figures]:
+    """Connections that fail, 429s at random, and both."""
+    items = 20_000
+    for name, kinds in (("not sent", "n"), ("429", "t"), ("both", "nt")):
+        dice, sent = random.Random(1), itertools.count()
+
+        async def exchange(
+            request: Request, dice: Any = dice, sent: Any = sent, kinds: str = kinds
+        ) -> Response | NRMError:
+            next(sent)
+            await asyncio.sleep(LATENCY)
+            if dice.random() >= 0.3:
+                return applied(request)
+            if dice.choice(kinds) == "n":
+                return NotSentError("the request was not sent: connection refused")
+            return Response(429, b"{}")
+
+        async def run(exchange: Any = exchange) -> int:
+            async with stubbed(exchange, max_concurrency=AT_ONCE) as nrm:
+                return len((await nrm.run_batch(pauses(items))).succeeded)
+
+        succeeded, took = on_virtual_time(_timed(run()))
+        yield {
+            "30 % fail": name,
+            "items": items,
+            "succeeded_%": round(100 * succeeded / items, 3),
+            "attempts_per_item": round(next(sent) / items, 3),
+            "virtual_seconds": round(took, 1),
+        }
+
+
+# --- a million ------------------------------------------------------------------------------
+
+
+def _resident() -> int:
+    """Bytes of memory that are resident now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+async def _at_once(request: Request) -> Response:
+    await asyncio.sleep(0)
+    return applied(request)
+
+
+async def _bare(count: int) -> float:
+    """CPU seconds of workers on one iterator that send, read the status, and do nothing more."""
+    transport, items, ok = StubTransport(_at_once), pauses(count), 0
+
+    async def work() -> None:
+        nonlocal ok
+        for item in items:
+            answer = await transport.send(action_request(item), Flight())
+            ok += isinstance(answer, Response) and answer.status == 200
+
+    started = process_time()
+    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+    assert ok == count
+    return process_time() - started
+
+
+async def _transport_alone(count: int) -> float:
+    """CPU seconds of the stub itself, for the same actions."""
+    transport = StubTransport(_at_once)
+    requests = [action_request(item) for item in pauses(1_000)]
+    started = process_time()
+
+    async def work() -> None:
+        for request in itertools.islice(itertools.cycle(requests), count // AT_ONCE):
+            await transport.send(request, Flight())
+
+    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+    return process_time() - started
+
+
+async def _streamed(count: int) -> tuple[float, int]:
+    """CPU seconds of ``stream_batch``, and the bytes by which the memory grew at most."""
+    gc.collect()
+    before = most = _resident()
+    applied_count = 0
+    async with stubbed(_at_once, max_concurrency=AT_ONCE) as nrm:
+        started = process_time()
+        async with nrm.stream_batch(pauses(count)) as results:
+            async for result in results:
+                applied_count += result.outcome is Outcome.APPLIED
+                if result.index % 10_000 == 0:
+                    most = max(most, _resident())
+        took = process_time() - started
+    assert applied_count == count
+    return took, most - before
+
+
+def million(count: int = 1_000_000, rounds: int = 3) -> Iterator[Figures]:
+    """Memory over all of it; CPU in shorter rounds, interleaved with the bare loop."""
+    _, grown = asyncio.run(_streamed(count))
+    part = max(AT_ONCE, count // 20)
+    above = []
+    for _ in range(rounds):
+        stub = asyncio.run(_transport_alone(part))
+        bare = asyncio.run(_bare(part)) - stub
+        mine = asyncio.run(_streamed(part))[0] - stub
+        above.append((mine / bare, 1e6 * mine / part, 1e6 * bare / part))
+    ratios, mine_us, bare_us = (statistics.median(column) for column in zip(*above, strict=True))
+    yield {
+        "items": count,
+        "memory_grown_MB": round(grown / 1e6, 1),
+        "cpu_above_transport_ratio": round(ratios, 2),
+        "us_per_item": round(mine_us, 1),
+        "bare_us_per_item": round(bare_us, 1),
+    }
+
+
+PARTS: Final[dict[str, Callable[[], Iterator[Figures]]]] = {
+    "limits": limits,
+    "outage": outage,
+    "transient": transient,
+    "million": million,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all, if none is named")
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    options = parser.parse_args()
+    for part in options.parts or PARTS:
+        title = None
+        for figures in PARTS[part]():
+            if options.json:
+                print(json.dumps({"part": part, **figures}), flush=True)
+                continue
+            if title is None:
+                title = list(figures)
+                print(f"\n{part}\n" + " | ".join(title), flush=True)
+            print(" | ".join(str(value) for value in figures.values()), flush=True)
+
+
+if __name__ == "__main__":
+    main()
