@@ -63,7 +63,6 @@ class Session(Lifecycle):
         delay = self._delay_after(failed, network, flight)
         if delay is None or not await self._can_afford(network, flight):
             return False
-        self.tally.retries += 1
         if self.events.is_wanted:
             self.events.emit(
                 RetryScheduled(
@@ -116,6 +115,7 @@ class Session(Lifecycle):
             return await network.transport.send(request, flight)
         finally:
             self.tally.attempts += flight.attempts - before
+            self.tally.retries += max(0, flight.attempts - max(before, 1))
 
     async def _admit(self, network: Network, flight: Flight) -> Place | NRMError:
         """Wait for the API to be there and for a place in the pool, until the deadline."""
