@@ -111,11 +111,14 @@ class Session(Lifecycle):
         self, network: Network, request: Request, flight: Flight
     ) -> Response | NRMError:
         before = flight.attempts
+        self.tally.attempts += 1
+        self.tally.retries += before > 0
         try:
             return await network.transport.send(request, flight)
         finally:
-            self.tally.attempts += flight.attempts - before
-            self.tally.retries += max(0, flight.attempts - max(before, 1))
+            again = flight.attempts - before - 1  # a read may be resent without being told to
+            self.tally.attempts += again
+            self.tally.retries += again
 
     async def _admit(self, network: Network, flight: Flight) -> Place | NRMError:
         """Wait for the API to be there and for a place in the pool, until the deadline."""
