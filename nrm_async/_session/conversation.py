@@ -111,14 +111,11 @@ class Session(Lifecycle):
         self, network: Network, request: Request, flight: Flight
     ) -> Response | NRMError:
         before = flight.attempts
-        self.tally.attempts += 1
-        self.tally.retries += before > 0
+        self.tally.attempted(before, before + 1)
         try:
             return await network.transport.send(request, flight)
         finally:
-            again = flight.attempts - before - 1  # a read may be resent without being told to
-            self.tally.attempts += again
-            self.tally.retries += again
+            self.tally.attempted(before + 1, flight.attempts)  # none, or a read's silent resend
 
     async def _admit(self, network: Network, flight: Flight) -> Place | NRMError:
         """Wait for the API to be there and for a place in the pool, until the deadline."""

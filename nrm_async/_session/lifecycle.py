@@ -32,6 +32,11 @@ class Tally:
     throttled: int = 0
     outcomes: Counter[Outcome] = attrs.field(factory=Counter)
 
+    def attempted(self, before: int, after: int) -> None:
+        """A call that had been attempted so often has been so often now; the first is no retry."""
+        self.attempts += after - before
+        self.retries += max(after, 1) - max(before, 1)
+
 
 # Over all clients, so that one observer may serve several of them.
 _calls, _batches = itertools.count(1), itertools.count(1)

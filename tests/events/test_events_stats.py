@@ -7,7 +7,15 @@ import attrs
 import pytest
 from aiohttp import web
 
-from nrm_async import BreakerState, NRMClient, Outcome, Pause, Remediate, RetryPolicy
+from nrm_async import (
+    BreakerState,
+    ClientStateError,
+    NRMClient,
+    Outcome,
+    Pause,
+    Remediate,
+    RetryPolicy,
+)
 from nrm_async.events import Event, Throttled
 from nrm_async.sandbox import Sandbox
 from tests.conftest import API_KEY, StubAPI
@@ -138,3 +146,33 @@ async def test_calls_that_outlive_their_client_are_on_their_way(stub_api: StubAP
         assert (await task).status == "paused"
     assert nrm.stats().in_flight == 0
     assert nrm.stats().outcomes[Outcome.APPLIED] == 1
+
+
+async def test_a_session_that_is_closed_is_not_attempted() -> None:
+    """What is not handed to the network is neither an attempt nor a retry."""
+    session = aiohttp.ClientSession()
+    await session.close()
+    async with NRMClient(API_KEY, session=session) as nrm:
+        with pytest.raises(ClientStateError):
+            await nrm.pause(ANI)
+        with pytest.raises(ClientStateError):
+            await nrm.list_anis()
+    assert (nrm.stats().attempts, nrm.stats().retries) == (0, 0)
+    assert nrm.stats().outcomes[Outcome.NOT_APPLIED] == 1
+
+
+async def test_a_silent_resend_of_a_read_is_counted(stub_api: StubAPI) -> None:
+    """aiohttp sends a read again whose kept connection has died: statistics know."""
+
+    def answer(request: web.Request) -> web.Response:
+        if len(stub_api.requests) == 2:
+            assert request.transport is not None
+            request.transport.abort()
+        return web.json_response({"data": []})
+
+    stub_api.answer = answer
+    async with NRMClient(API_KEY, base_url=stub_api.url) as nrm:
+        await nrm.list_anis()
+        await nrm.list_anis()
+        assert nrm.stats().attempts == len(stub_api.requests) == 3
+        assert nrm.stats().retries == 1
