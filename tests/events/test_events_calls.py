@@ -1,9 +1,12 @@
 """What is told of single calls: when they begin, what they come to, and what comes in between."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nrm_async import (
     NotSentError,
@@ -16,8 +19,8 @@ from nrm_async import (
 )
 from nrm_async.events import CallFinished, CallStarted, PageRead, RetryScheduled
 from tests.conftest import API_KEY, StubAPI
-from tests.events.conftest import ANI, OTHER, Spy, first, forever, settled
-from tests.truth.conftest import Fate, World, open_client
+from tests.events.conftest import ANI, OTHER, Spy, check_pairs, first, forever, settled
+from tests.truth.conftest import Fate, World, numbers, on_virtual_time, open_client
 
 
 @pytest.fixture
@@ -196,3 +199,40 @@ async def test_one_observer_serves_many_clients(world: World, spy: Spy) -> None:
             await nrm.pause_many([ANI, OTHER])
     assert len({event.call for event in spy.all(CallStarted)}) == 4
     assert len({event.batch for event in spy.all(CallStarted)}) == 2
+
+
+FATES = st.lists(st.sampled_from(Fate), max_size=20)
+CUTS = st.lists(st.integers(0, 30), min_size=1, max_size=8)
+
+
+async def cut_off(fates: list[Fate], cuts: list[int]) -> None:
+    """Act on numbers at once; cancel each call after so many turns of the loop."""
+    spy, world = Spy(), World(active=dict.fromkeys(numbers(8), True), fate=first(*fates))
+    async with open_client(world, on_event=spy, max_concurrency=3) as nrm:
+        calls = [
+            asyncio.create_task(nrm.pause(ani, note=ani))
+            for ani, _ in zip(numbers(8), cuts, strict=False)
+        ]
+        for turn in range(31):
+            for call, cut in zip(calls, cuts, strict=True):
+                if cut == turn:
+                    call.cancel()
+            await asyncio.sleep(0)
+        await asyncio.gather(*calls, return_exceptions=True)
+        stats = nrm.stats()
+    check_pairs(spy.events)
+    ends = spy.all(CallFinished)
+    outcomes = Counter(event.outcome for event in ends)
+    assert outcomes == Counter({out: n for out, n in stats.outcomes.items() if n})
+    assert (stats.in_flight, stats.waiting) == (0, 0)
+    assert stats.attempts == sum(world.sent.values())
+    assert sum(event.attempts for event in ends) == sum(map(world.sent.__getitem__, numbers(8)))
+    applied = sum(world.applied.values())
+    done = outcomes[Outcome.APPLIED] + outcomes[Outcome.CONFIRMED]
+    assert done <= applied <= done + outcomes[Outcome.UNKNOWN]
+
+
+@given(FATES, CUTS)
+def test_whatever_is_cancelled_is_told_of(fates: list[Fate], cuts: list[int]) -> None:
+    """Each call that began has ended; its outcome is counted, and is true by the API's books."""
+    on_virtual_time(cut_off(fates, cuts))
