@@ -25,7 +25,7 @@ class Flight:
         started: When it began, by the event loop's clock.
         deadline: Time of the event loop's clock after which nothing more is begun.
         is_patient: Whether it waits for an API that is down instead of giving up.
-        is_single: Whether it is never tried again.
+        is_single: Whether it serves another call: never tried again, and not told of.
         halted: Tells why nothing more may be sent, if that is so.
         batch: Number of the batch that it belongs to, if it does.
         call: Number of the call that events are told under; 0 before it has one.

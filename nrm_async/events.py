@@ -12,17 +12,26 @@ they carry no key, no body and no object of the HTTP library.
     BatchStarted, ItemFinished, BatchFinished   a batch, and each of its inputs
     PageRead                                    a page of a listing, in page order
 
-An observer is called in the event loop, in the task of the call that the event is about, so it
-must be quick. What it raises is logged and otherwise ignored: it never changes an outcome.
+An observer is a plain function, called in the event loop, in the task of the call that the event
+is about: it must be quick, and hand on what takes time. What it raises is logged and otherwise
+ignored: it never changes an outcome. One observer may serve many clients.
+
+In the log, under the name ``nrm_async``, each event is one record. Its attributes ``nrm_event``
+and ``nrm_`` with the name of each field are there for structured logging. What happens to single
+calls is told at level DEBUG, what happens to the client and to batches at INFO, that the API is
+down, and that it is back, at WARNING.
 """
 
+import asyncio
+import contextlib
+import inspect
 import logging
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Final, TypeAlias
 
 import attrs
 
-from nrm_async.errors import NRMError
+from nrm_async.errors import ConfigurationError, NRMError
 from nrm_async.results import CallResult, Outcome
 
 __all__ = [
@@ -35,6 +44,7 @@ __all__ = [
     "Event",
     "ItemFinished",
     "LimitsChanged",
+    "Observer",
     "PageRead",
     "RetryScheduled",
     "Throttled",
@@ -54,13 +64,17 @@ class Event:
 
     level: ClassVar[int] = logging.DEBUG
 
+    def fields(self) -> Mapping[str, object]:
+        """What it tells, flat, as a log or a table wants it."""
+        return attrs.asdict(self, recurse=False)
+
 
 @attrs.frozen(kw_only=True)
 class CallStarted(Event):
     """A call begins; it may have to wait before anything is sent.
 
     Attributes:
-        call: Number of the call, from 1, for this client.
+        call: Number of the call; no other in this process has it.
         method: HTTP method.
         path: Path below the base URL, such as ``/pause``.
         batch: Number of the batch that it is an item of, or ``None``.
@@ -76,16 +90,18 @@ class CallStarted(Event):
 
 @attrs.frozen(kw_only=True)
 class CallFinished(Event):
-    """A call is over.
+    """A call is over; each ``CallStarted`` is followed by one, in the same task.
 
     Attributes:
         call: The number that ``CallStarted`` gave.
         method: HTTP method.
         path: Path below the base URL.
-        outcome: What became of an action; ``None`` for a read.
-        error: What it ended in; ``None`` if all went well, or if it was cancelled.
-        attempts: How often a request was handed to the network.
-        elapsed: Seconds from the beginning, waiting and confirming included.
+        outcome: What became of an action, of one that was cancelled too; ``None`` for a read.
+        error: What it ended in; ``None`` if all went well, or if it was cancelled. Of a page
+            that was answered, ``PageRead`` tells whether it can be read.
+        attempts: How often the request was handed to the network; without the reads that
+            confirm an action.
+        elapsed: Seconds since ``CallStarted``, waiting and confirming included.
         is_cancelled: Whether its caller did not wait for the end.
     """
 
@@ -93,7 +109,7 @@ class CallFinished(Event):
     method: str
     path: str
     outcome: Outcome | None = None
-    error: NRMError | None = None
+    error: Exception | None = None
     attempts: int
     elapsed: float
     is_cancelled: bool = False
@@ -104,8 +120,9 @@ class RetryScheduled(Event):
     """A request failed in a way that allows for sending it again.
 
     Attributes:
-        call: Number of the call; 0 for a request that no call asked for.
-        attempt: Which attempt failed, from 1.
+        call: Number of the call.
+        attempt: Which attempt failed, from 1; from 1 again where an action is resent because
+            reading back showed that it was not applied.
         delay: Seconds until it waits for a place again.
         error: What the attempt ended in.
     """
@@ -133,7 +150,7 @@ class Throttled(Event):
 
 @attrs.frozen(kw_only=True)
 class LimitsChanged(Event):
-    """How much is sent was adapted to refusals.
+    """How much is sent was adapted to refusals; growth is not told.
 
     Attributes:
         limit: Requests that may be in flight now.
@@ -179,7 +196,7 @@ class BatchStarted(Event):
     """A batch begins.
 
     Attributes:
-        batch: Number of the batch, from 1, for this client.
+        batch: Number of the batch; no other in this process has it.
         total: How many inputs it has; ``None`` where they do not tell.
     """
 
@@ -201,15 +218,28 @@ class ItemFinished(Event):
     batch: int
     result: CallResult
 
+    def fields(self) -> Mapping[str, object]:
+        """What it tells, flat, as a log or a table wants it."""
+        result = self.result
+        return {
+            "batch": self.batch,
+            "index": result.index,
+            "ani": result.ani,
+            "outcome": result.outcome,
+            "attempts": result.attempts,
+            "elapsed": result.elapsed,
+            "error": None if result.ok else result.error,
+        }
+
 
 @attrs.frozen(kw_only=True)
 class BatchFinished(Event):
-    """A batch is over: all inputs are decided, or it ended early.
+    """A batch is over: all inputs are decided, or it was left early.
 
     Attributes:
         batch: The number that ``BatchStarted`` gave.
         counts: How many results there are of each outcome; every outcome is a key.
-        elapsed: Seconds from the beginning.
+        elapsed: Seconds since ``BatchStarted``.
     """
 
     level: ClassVar[int] = logging.INFO
@@ -221,17 +251,21 @@ class BatchFinished(Event):
 
 @attrs.frozen(kw_only=True)
 class PageRead(Event):
-    """A page of a listing was decoded and is given out.
+    """A page was decoded; those of one listing are told in page order.
 
     Attributes:
+        call: Number of the call that fetched it.
         page: Which page, from 1.
-        rows: Rows on it.
+        rows: Rows on it, malformed ones too.
         total_anis: Rows in the inventory, says the server.
+        error: Why it cannot be read, if that is so; then it has no rows.
     """
 
+    call: int
     page: int
-    rows: int
-    total_anis: int | None
+    rows: int = 0
+    total_anis: int | None = None
+    error: NRMError | None = None
 
 
 Observer: TypeAlias = Callable[[Event], object]
@@ -249,33 +283,63 @@ class Events:
         return self._observer is not None or logger.isEnabledFor(logging.DEBUG)
 
     def emit(self, event: Event) -> None:
-        """Log it, and tell the observer."""
+        """Log it, and tell the observer. Nothing that either raises gets out."""
         if logger.isEnabledFor(event.level):
-            _log(event)
-        if self._observer is None:
-            return
-        try:
-            self._observer(event)
-        except Exception:
-            logger.exception("on_event raised; the call goes on", extra={"nrm_event": _name(event)})
+            with contextlib.suppress(Exception):  # a handler or a filter of the caller's
+                _log(event)
+        if self._observer is not None:
+            _tell(self._observer, event)
 
 
-def _name(event: Event) -> str:
-    return type(event).__name__
+def check_observer(on_event: Observer | None) -> Observer | None:
+    """Refuse what cannot be called, or would have to be awaited.
+
+    Raises:
+        ConfigurationError: It is no plain function.
+    """
+    if on_event is None:
+        return None
+    if not callable(on_event):
+        raise ConfigurationError(f"on_event must be callable, not {type(on_event).__name__}")
+    call = getattr(on_event, "__call__", None)  # noqa: B004 - an object may have an async one
+    if inspect.iscoroutinefunction(on_event) or inspect.iscoroutinefunction(call):
+        raise ConfigurationError(
+            "on_event must be a plain function, not an async one: nobody would await it; "
+            "let it put events into a queue"
+        )
+    return on_event
+
+
+def _tell(observer: Observer, event: Event) -> None:
+    try:
+        answer = observer(event)
+    # No task is cancelled here, where nothing is awaited: it would pass for the caller's wish.
+    except (Exception, asyncio.CancelledError):  # noqa: BLE001 - a stranger's code; it is logged
+        _complain("on_event raised; the call goes on", event, exc_info=True)
+        return
+    if inspect.iscoroutine(answer):
+        answer.close()
+        _complain("on_event returned a coroutine, which nobody awaits", event, exc_info=False)
+
+
+def _complain(words: str, event: Event, *, exc_info: bool) -> None:
+    with contextlib.suppress(Exception):
+        logger.error(words, exc_info=exc_info, extra={"nrm_event": type(event).__name__})
 
 
 def _log(event: Event) -> None:
     """One record, its fields as ``extra`` under names of their own."""
-    fields = attrs.asdict(event, recurse=False)
-    extra = {f"nrm_{name}": _loggable(value) for name, value in fields.items()}
-    words = " ".join(f"{name}={_loggable(value)}" for name, value in fields.items())
-    logger.log(event.level, "%s %s", _name(event), words, extra={"nrm_event": _name(event)} | extra)
+    name = type(event).__name__
+    fields = {key: _loggable(value) for key, value in event.fields().items()}
+    words = " ".join(f"{key}={value}" for key, value in fields.items())
+    extra = {f"nrm_{key}": value for key, value in fields.items()}
+    logger.log(event.level, "%s %s", name, words, extra={"nrm_event": name} | extra)
 
 
 def _loggable(value: object) -> object:
     """What a structured log can take: numbers and texts stay, the rest is put into words."""
     if isinstance(value, Mapping):
-        return {str(key): count for key, count in value.items() if count}
+        return {str(key): _loggable(part) for key, part in value.items()}
     if value is None or isinstance(value, bool | int | float):
         return value
     return str(value)

@@ -29,15 +29,17 @@ class ClientStats:
 
     Attributes:
         in_flight: Requests that are on their way.
-        waiting: Requests that wait for a place.
+        waiting: Requests that wait for a place among those; not the ones that wait for an API
+            that is down, or for the time of a retry.
         limit: Requests that may be in flight now: found by trying, ``max_concurrency`` at most.
         rate: Requests per second that may start now; ``None`` where nothing limits that.
         gate: Seconds until the gate opens that a ``Retry-After`` has shut; 0 if it is open.
         breaker: Whether the API is taken to be there.
         attempts: Requests handed to the network so far, reads and actions.
-        retries: Those among them that repeated one that had failed.
+        retries: Those among them that sent the same call again.
         throttled: Answers so far that asked for fewer requests: 429, or 503 with ``Retry-After``.
-        outcomes: What became of the actions so far; every outcome is a key.
+        outcomes: What became of the actions so far, of bad inputs of a batch and of cancelled
+            calls too; every outcome is a key.
 
     Example:
         >>> from nrm_async import NRMClient

@@ -27,6 +27,7 @@ RANKS = {
     "_inputs": 3,
     "_wire": 3,
     "_retry": 3,
+    "otel": 4,
     "_limits": 4,
     "_transport": 4,
     "_session": 5,
@@ -127,14 +128,15 @@ def test_the_pinned_names_are_there() -> None:
 
 
 def test_the_import_is_light() -> None:
-    """Neither the command, nor the sandbox, nor a test tool comes along."""
+    """Neither the command, nor the sandbox, nor an adapter, nor a test tool comes along."""
     code = "import sys, nrm_async; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
     heavy = {
         "click", "rich", "pytest", "hypothesis", "aioresponses", "looptime", "trustme",
-        "aiohttp.web", "nrm_async.sandbox", "nrm_async.cli", "uvloop",
+        "aiohttp.web", "nrm_async.sandbox", "nrm_async.cli", "uvloop", "opentelemetry",
+        "nrm_async.otel",
     }  # fmt: skip
     assert heavy.isdisjoint(loaded)
     assert "nrm_async.client" in loaded

@@ -8,7 +8,7 @@ answer is lost, the truth is looked for before the number is let go.
 
     calls  both kinds, from the request to what became of it
     known  whether numbers are in service, as far as this client's own actions tell
-    told   the events that a call begins and ends with
+    told   the events that a call begins and ends with, and what is counted
 """
 
 from nrm_async._calls.calls import Calls

@@ -59,8 +59,7 @@ class Calls:
             value = read_page(_page_or_raise(done.value, page), page, page_size)
             if isinstance(value, NRMError):
                 value.at(request.method, request.path, done.attempts, done.elapsed)
-            else:
-                self._telling.of_page(value)
+            self._telling.of_page(page, value, flight)
             return _page_or_raise(value, page)
 
         return read

@@ -1,8 +1,10 @@
-"""The events that a call begins and ends with."""
+"""The events that a call begins and ends with, and what is counted at its end."""
 
 import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
+
+import attrs
 
 from nrm_async._flight import Flight
 from nrm_async._session import Session
@@ -14,6 +16,14 @@ from nrm_async.results import CallResult, Outcome
 T = TypeVar("T")
 
 
+@attrs.frozen
+class _Beginning:
+    """What was told at the beginning of a call, and when."""
+
+    event: CallStarted
+    at: float
+
+
 class Telling:
     """Tells the observer of calls, if there is one; else it costs next to nothing."""
 
@@ -21,64 +31,80 @@ class Telling:
         self._session = session
         self._events = session.events
 
-    def of_page(self, page: AniPage) -> None:
-        """A page is given out."""
-        if self._events.is_wanted:
-            rows, total = len(page.data) + len(page.malformed), page.total_anis
-            self._events.emit(PageRead(page=page.page, rows=rows, total_anis=total))
+    def of_page(self, number: int, value: AniPage | NRMError, flight: Flight) -> None:
+        """A page is decoded; one that serves another call is not told of."""
+        if flight.is_single or not self._events.is_wanted:
+            return
+        if isinstance(value, NRMError):
+            event = PageRead(call=flight.call, page=number, error=value)
+        else:
+            rows = len(value.data) + len(value.malformed)
+            total = value.total_anis
+            event = PageRead(call=flight.call, page=number, rows=rows, total_anis=total)
+        self._events.emit(event)
 
     async def of_read(self, work: Coroutine[Any, Any, T], path: str, flight: Flight) -> T:
         """Carry out a read; one that serves another call is not told of."""
-        if flight.call or not self._events.is_wanted:
+        if flight.is_single:
             return await work
-        started = self._start("GET", path, flight, None)
+        beginning = self._begin("GET", path, flight, None)
         try:
             value = await work
-        except (NRMError, asyncio.CancelledError) as error:
-            self._finish(started, flight, None, error)
+        except (Exception, asyncio.CancelledError) as error:
+            self._end(beginning, flight, None, error)
             raise
-        self._finish(started, flight, None, None)
+        self._end(beginning, flight, None, None)
         return value
 
     async def of_action(
         self, work: Coroutine[Any, Any, CallResult], path: str, flight: Flight, index: int
     ) -> CallResult:
         """Carry out an action."""
-        if not self._events.is_wanted:
-            return await work
-        started = self._start("POST", path, flight, None if flight.batch is None else index)
+        beginning = self._begin("POST", path, flight, None if flight.batch is None else index)
         try:
             result = await work
-        except asyncio.CancelledError as error:
-            self._finish(started, flight, None, error)
+        except (Exception, asyncio.CancelledError) as error:
+            self._end(beginning, flight, _cut_off(flight), error)
             raise
-        self._finish(started, flight, result.outcome, None if result.ok else result.error)
+        self._end(beginning, flight, result.outcome, None if result.ok else result.error)
         return result
 
-    def _start(self, method: str, path: str, flight: Flight, index: int | None) -> CallStarted:
+    def _begin(
+        self, method: str, path: str, flight: Flight, index: int | None
+    ) -> _Beginning | None:
+        if not self._events.is_wanted:
+            return None
         flight.call = self._session.next_call()
         event = CallStarted(
             call=flight.call, method=method, path=path, batch=flight.batch, index=index
         )
         self._events.emit(event)
-        return event
+        return _Beginning(event, asyncio.get_running_loop().time())
 
-    def _finish(
+    def _end(
         self,
-        started: CallStarted,
+        beginning: _Beginning | None,
         flight: Flight,
         outcome: Outcome | None,
-        error: NRMError | asyncio.CancelledError | None,
+        error: BaseException | None,
     ) -> None:
+        if outcome is not None and flight.batch is None:  # a batch counts its items itself
+            self._session.count(outcome)
+        if beginning is None:
+            return
         self._events.emit(
             CallFinished(
-                call=started.call,
-                method=started.method,
-                path=started.path,
+                call=beginning.event.call,
+                method=beginning.event.method,
+                path=beginning.event.path,
                 outcome=outcome,
-                error=error if isinstance(error, NRMError) else None,
+                error=error if isinstance(error, Exception) else None,
                 attempts=flight.attempts,
-                elapsed=asyncio.get_running_loop().time() - flight.started,
+                elapsed=asyncio.get_running_loop().time() - beginning.at,
                 is_cancelled=isinstance(error, asyncio.CancelledError),
             )
         )
+
+
+def _cut_off(flight: Flight) -> Outcome:
+    return Outcome.UNKNOWN if flight.may_be_applied else Outcome.NOT_APPLIED

@@ -63,7 +63,6 @@ class Session(Lifecycle):
         delay = self._delay_after(failed, network, flight)
         if delay is None or not await self._can_afford(network, flight):
             return False
-        self.tally.retries += 1
         if self.events.is_wanted:
             self.events.emit(
                 RetryScheduled(
@@ -112,10 +111,11 @@ class Session(Lifecycle):
         self, network: Network, request: Request, flight: Flight
     ) -> Response | NRMError:
         before = flight.attempts
+        self.tally.attempted(before, before + 1)
         try:
             return await network.transport.send(request, flight)
         finally:
-            self.tally.attempts += flight.attempts - before
+            self.tally.attempted(before + 1, flight.attempts)  # none, or a read's silent resend
 
     async def _admit(self, network: Network, flight: Flight) -> Place | NRMError:
         """Wait for the API to be there and for a place in the pool, until the deadline."""

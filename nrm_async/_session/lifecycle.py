@@ -32,6 +32,15 @@ class Tally:
     throttled: int = 0
     outcomes: Counter[Outcome] = attrs.field(factory=Counter)
 
+    def attempted(self, before: int, after: int) -> None:
+        """A call that had been attempted so often has been so often now; the first is no retry."""
+        self.attempts += after - before
+        self.retries += max(after, 1) - max(before, 1)
+
+
+# Over all clients, so that one observer may serve several of them.
+_calls, _batches = itertools.count(1), itertools.count(1)
+
 
 class Lifecycle:
     """Opening, closing, and what is counted in between."""
@@ -43,8 +52,8 @@ class Lifecycle:
         self._settings = settings
         self._lent = lent
         self._network: Network | None = None
+        self._counted: Network | None = None  # stays: with a lent session, calls outlive closing
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._calls, self._batches = itertools.count(1), itertools.count(1)
 
     def enter(self) -> None:
         """Open, for ``async with``.
@@ -70,6 +79,7 @@ class Lifecycle:
         self.check_open()
         if self._network is None:
             self._network = open_network(self._settings, self._lent, self.events)
+            self._counted = self._network
             self.state = ClientState.OPENED
         elif self._network.loop is not asyncio.get_running_loop():
             raise ClientStateError(OTHER_LOOP)
@@ -79,11 +89,15 @@ class Lifecycle:
 
     def next_call(self) -> int:
         """A number for a call that is told of."""
-        return next(self._calls)
+        return next(_calls)
 
     def next_batch(self) -> int:
         """A number for a batch."""
-        return next(self._batches)
+        return next(_batches)
+
+    def count(self, outcome: Outcome) -> None:
+        """An action came to this."""
+        self.tally.outcomes[outcome] += 1
 
     async def sleep(self, seconds: float) -> bool:
         """Wait, but not beyond the client's end; ``False`` if that came first."""
@@ -115,7 +129,7 @@ class Lifecycle:
 
     def stats(self) -> ClientStats:
         """What the client is doing, and has done so far."""
-        network, tally = self._network, self.tally
+        network, tally = self._counted, self.tally
         pool = None if network is None else network.pool
         return ClientStats(
             in_flight=0 if pool is None else pool.in_flight,

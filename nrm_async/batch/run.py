@@ -31,9 +31,11 @@ async def stream(
         crew.outbox.stop()
         for worker in workers:
             worker.cancel()
-        await asyncio.gather(*workers, return_exceptions=True)
-        crew.outbox.close()
-        options.watch.end()
+        try:
+            await asyncio.gather(*workers, return_exceptions=True)
+        finally:  # cancelled once more, it is over all the same
+            crew.outbox.close()
+            options.watch.end()
 
 
 async def run(

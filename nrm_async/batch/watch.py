@@ -2,14 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from types import MappingProxyType
 
 from nrm_async.events import BatchFinished, BatchStarted, Events, ItemFinished
 from nrm_async.results import CallResult, Outcome
 
 
-def _nothing(_result: CallResult) -> None: ...
+def _nothing(_outcome: Outcome) -> None: ...
 
 
 class Watch:
@@ -18,14 +18,14 @@ class Watch:
     Args:
         number: Number of the batch.
         events: Where its events go.
-        count: Called with each result, for whoever counts over all batches.
+        count: Called with each outcome, for whoever counts over all batches.
     """
 
     def __init__(
         self,
         number: int = 0,
         events: Events | None = None,
-        count: Callable[[CallResult], None] = _nothing,
+        count: Callable[[Outcome], None] = _nothing,
     ) -> None:
         self.number = number
         self._events = events or Events()
@@ -36,13 +36,12 @@ class Watch:
     def begin(self, inputs: object) -> None:
         """The batch begins."""
         self._began_at = asyncio.get_running_loop().time()
-        total = len(inputs) if isinstance(inputs, Sized) else None
-        self._events.emit(BatchStarted(batch=self.number, total=total))
+        self._events.emit(BatchStarted(batch=self.number, total=_size_of(inputs)))
 
     def item(self, result: CallResult) -> None:
         """An input is decided."""
         self._outcomes[result.outcome] += 1
-        self._count(result)
+        self._count(result.outcome)
         if self._events.is_wanted:
             self._events.emit(ItemFinished(batch=self.number, result=result))
 
@@ -53,3 +52,10 @@ class Watch:
         self._events.emit(
             BatchFinished(batch=self.number, counts=MappingProxyType(counts), elapsed=elapsed)
         )
+
+
+def _size_of(inputs: object) -> int | None:
+    try:
+        return len(inputs)  # type: ignore[arg-type]
+    except Exception:  # noqa: BLE001 - the inputs are a stranger's, and need not have a length
+        return None

@@ -12,6 +12,7 @@ inside.
     bulk     actions on many numbers, and what became of each
     numbers  the numbers to act on, from arguments and standard input
     demo     a demonstration against a sandbox, checked against the sandbox's books
+    bars     progress, drawn from the client's events
     serve    a sandbox until it is told to stop
     show     text and tables that no stranger's words can break
 """

@@ -10,8 +10,9 @@ import attrs
 from rich.console import Console
 
 from nrm_async import Ani, BatchReport, NRMClient, Outcome
+from nrm_async.cli.bars import Bars
 from nrm_async.cli.run import FAILED, OK
-from nrm_async.cli.show import Column, console, counted, json_line, line, progress, table
+from nrm_async.cli.show import Column, console, counted, json_line, line, table
 from nrm_async.sandbox import Sandbox
 
 BLOCK_RATE: Final = 25  # percent
@@ -55,22 +56,15 @@ class Demo:
     async def list_all(self) -> list[Ani]:
         """Every number, page by page."""
         rows: list[Ani] = []
-        with progress(self.screen) as bars:
-            bar = bars.add_task("Listing", total=None)
-            async with self.client.anis(page_size=_PAGE_SIZE).pages() as pages:
-                async for page in pages:
-                    rows.extend(page)
-                    bars.update(bar, total=page.total_anis, completed=len(rows))
+        async with self.client.anis(page_size=_PAGE_SIZE).pages() as pages:
+            async for page in pages:
+                rows.extend(page)
         line(self.screen, f"Listed {counted(len(rows))}, in pages of {_PAGE_SIZE}.")
         return rows
 
     async def pause(self, anis: Sequence[Ani]) -> None:
         """Rest them, in bulk."""
-        with progress(self.screen) as bars:
-            bar = bars.add_task("Pausing", total=len(anis))
-            report = await self.client.pause_many(
-                anis, note="resting", on_result=lambda _result: bars.advance(bar)
-            )
+        report = await self.client.pause_many(anis, note="resting")
         self._done("Pause the unhealthy", "pause", report)
 
     async def remediate(self, anis: Sequence[Ani]) -> None:
@@ -107,13 +101,12 @@ async def demo(anis: int, seed: int, *, as_json: bool) -> int:
     """Run the demonstration; the exit code says whether the books agree with it."""
     screen = console(quiet=as_json)
     line(screen, f"A sandbox with {counted(anis)}; each answer takes {_LATENCY * 1000:g} ms.")
-    async with (
-        Sandbox(anis, seed, latency=_LATENCY) as sandbox,
-        NRMClient(sandbox.api_key, base_url=sandbox.url) as client,
-    ):
+    async with Sandbox(anis, seed, latency=_LATENCY) as sandbox:
         started = asyncio.get_running_loop().time()
-        work = Demo(client, screen)
-        rows, unhealthy = await _work_through(work)
+        with Bars(screen) as bars:
+            async with NRMClient(sandbox.api_key, base_url=sandbox.url, on_event=bars) as client:
+                work = Demo(client, screen)
+                rows, unhealthy = await _work_through(work)
         elapsed = asyncio.get_running_loop().time() - started
     figures = _figures(work.steps, rows, unhealthy, sandbox, elapsed)
     if as_json:

@@ -11,7 +11,6 @@ from typing import Final, TypeAlias
 
 import attrs
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -126,15 +125,3 @@ class TableWriter:
 
 def _shown(cell: Cell) -> str:
     return f"{cell:,}" if isinstance(cell, int | float) else clean(cell)
-
-
-def progress(screen: Console) -> Progress:
-    """Bars that move with the work, on a terminal only."""
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=screen,
-        transient=True,
-        disable=not screen.is_terminal or screen.is_dumb_terminal,
-    )

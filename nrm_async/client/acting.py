@@ -101,7 +101,6 @@ class Acting(ClientBase):
         self._session.network()
         how = self._on_unknown(on_unknown)
         result = await self._calls.perform(0, ani, action, self._flight(), how)
-        self._count(result)
         if result.ok:
             return result.receipt
         raise result.error

@@ -20,8 +20,7 @@ from nrm_async.config import (
     check_on_unknown,
 )
 from nrm_async.errors import ConfigurationError, InvalidRequestError
-from nrm_async.events import Events, Observer
-from nrm_async.results import CallResult
+from nrm_async.events import Events, Observer, check_observer
 from nrm_async.stats import ClientStats
 
 
@@ -66,7 +65,7 @@ class ClientBase:
             ca_bundle=ca_bundle,
         )
         lent = _usable(session, self._settings)
-        self._session = Session(self._settings, lent, Events(_observer(on_event)))
+        self._session = Session(self._settings, lent, Events(check_observer(on_event)))
         self._calls = Calls(self._session, self._settings.confirm)
 
     def __repr__(self) -> str:
@@ -114,9 +113,6 @@ class ClientBase:
     def _on_unknown(self, value: OnUnknown | None) -> OnUnknown:
         return self._settings.on_unknown if value is None else check_on_unknown(value)
 
-    def _count(self, result: CallResult) -> None:
-        self._session.tally.outcomes[result.outcome] += 1
-
     def _flight(self) -> Flight:
         return Flight(self._deadline())
 
@@ -139,12 +135,6 @@ def _usable(session: HTTPSession | None, settings: Settings) -> HTTPSession | No
     if not verifies_tls(session):
         raise ConfigurationError("session must verify TLS: the key would go to anybody")
     return session
-
-
-def _observer(on_event: Observer | None) -> Observer | None:
-    if on_event is not None and not callable(on_event):
-        raise ConfigurationError(f"on_event must be callable, not {type(on_event).__name__}")
-    return on_event
 
 
 def at_least_one(name: str, value: object, default: int) -> int:

@@ -193,7 +193,7 @@ class Batches(ClientBase):
         )
 
     def _watch(self) -> batch.Watch:
-        return batch.Watch(self._session.next_batch(), self._session.events, self._count)
+        return batch.Watch(self._session.next_batch(), self._session.events, self._session.count)
 
     def _call(self, more: BatchKeywords) -> batch.Call:
         """What a batch carries its items out with."""

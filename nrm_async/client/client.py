@@ -31,8 +31,8 @@ class NRMClient(Reading, Acting, Batches):
             number back, or ``"report"`` at once.
         ssl_context: A TLS context of yours; it must verify. There is no way not to verify.
         ca_bundle: A file of PEM certificates to verify with instead of the system's.
-        on_event: Called with each event of ``nrm_async.events``, in the event loop: it must be
-            quick, and what it raises is logged and ignored.
+        on_event: Called with each event of ``nrm_async.events``, in the event loop: a plain
+            function, and a quick one. What it raises is logged and ignored.
 
     Raises:
         ConfigurationError: A setting breaks its rule; the message names it.

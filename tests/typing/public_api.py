@@ -13,7 +13,10 @@ from nrm_async import (
     AniPage,
     AniStream,
     BatchReport,
+    BreakerState,
     CallResult,
+    ClientStats,
+    Event,
     Failed,
     Inventory,
     NRMClient,
@@ -28,6 +31,8 @@ from nrm_async import (
     Succeeded,
     Timeouts,
 )
+from nrm_async.events import CallFinished, ItemFinished, Observer
+from nrm_async.otel import OpenTelemetryObserver
 
 
 async def construct(session: aiohttp.ClientSession) -> None:
@@ -124,3 +129,23 @@ def match(result: CallResult) -> str:
             return receipt.status
         case Failed(error=error):
             return error.message
+
+
+def watch(event: Event) -> None:
+    match event:
+        case CallFinished(outcome=outcome, is_cancelled=is_cancelled):
+            assert_type(outcome, Outcome | None)
+            assert_type(is_cancelled, bool)
+        case ItemFinished(result=result):
+            narrow(result)
+
+
+def see() -> None:
+    observer: Observer = watch
+    NRMClient(on_event=observer)
+    client = NRMClient(on_event=OpenTelemetryObserver())
+    stats = client.stats()
+    assert_type(stats, ClientStats)
+    assert_type(stats.rate, float | None)
+    assert_type(stats.breaker, BreakerState)
+    assert_type(stats.outcomes[Outcome.APPLIED], int)
