@@ -29,7 +29,7 @@ from nrm_async.errors import (
     ServerError,
     TransportError,
 )
-from nrm_async.inventory import Inventory
+from nrm_async.inventory import Change, Inventory, InventoryDiff, Summary, diff
 from nrm_async.listing import AniStream, PageStream
 from nrm_async.models import Ani, AniPage, MalformedRow, Receipt
 from nrm_async.results import BatchReport, CallResult, Failed, Outcome, Succeeded
@@ -47,6 +47,7 @@ __all__ = [
     "BatchReport",
     "BatchStoppedError",
     "CallResult",
+    "Change",
     "ClientState",
     "ClientStateError",
     "ClientTimeoutError",
@@ -55,6 +56,7 @@ __all__ = [
     "Failed",
     "InvalidRequestError",
     "Inventory",
+    "InventoryDiff",
     "InventoryDriftError",
     "MalformedRow",
     "NRMClient",
@@ -73,8 +75,10 @@ __all__ = [
     "RetryPolicy",
     "ServerError",
     "Succeeded",
+    "Summary",
     "Timeouts",
     "TransportError",
     "__version__",
+    "diff",
     "normalize_ani",
 ]
