@@ -171,9 +171,9 @@ def _is_odd_ident(value: int | str) -> bool:
 
 
 def _is_odd_number(value: int | float) -> bool:
-    if type(value) is int:
-        return not -_LARGEST_EXACT <= value <= _LARGEST_EXACT
-    return value.is_integer()
+    if isinstance(value, float):
+        return value.is_integer()
+    return not -_LARGEST_EXACT <= value <= _LARGEST_EXACT
 
 
 def _is_odd_moment(value: datetime) -> bool:
@@ -194,7 +194,7 @@ def _restored(pa: Any, column: Column, array: Any) -> list[Any]:
     cells = array.to_pylist()
     if restore is not None:
         cells = [None if v is None else restore(v) for v in cells]
-    return column.filled(cells) if array.null_count else cells  # type: ignore[no-any-return]  # pyarrow has no types
+    return column.filled(cells) if array.null_count else cells
 
 
 def _restored_ident(value: str) -> int | str:

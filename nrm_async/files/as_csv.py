@@ -9,6 +9,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import date, datetime
 from itertools import islice
 from typing import Any, BinaryIO, Final
@@ -16,8 +17,8 @@ from typing import Any, BinaryIO, Final
 from nrm_async._tables import Column, Kind, transposed
 from nrm_async._tables.arrow import WHOLE, json_text
 from nrm_async.errors import FileFormatError, InvalidRequestError
+from nrm_async.files.chunks import Chunk, decoded
 from nrm_async.files.guard import DAMAGED, guarded, guarded_fully, unguarded
-from nrm_async.files.layout import Chunk, decoded
 from nrm_async.files.text import Record, records
 
 _ROWS_AT_ONCE: Final = 5_000
@@ -45,6 +46,7 @@ class CsvSink:
         self._writer.writerow([column.name for column in columns])
 
     def add(self, rows: Sequence[object]) -> None:
+        """Write more rows."""
         cells = [
             self._written(column, values)
             for column, values in zip(self._columns, transposed(self._columns, rows), strict=True)
@@ -62,6 +64,7 @@ class CsvSink:
         return cells
 
     def close(self) -> None:
+        """Write what is left; the file stays open."""
         self._text.flush()
         self._text.detach()  # the file is the caller's to close
 
@@ -86,16 +89,20 @@ def read_csv(file: BinaryIO, columns: Sequence[Column]) -> Iterator[Chunk]:
         FileFormatError: The header lacks a column that must be there, a record is broken, or a
             cell does not hold what its column does.
     """
-    source = records(file)
-    header = next(source, None)
+    with closing(records(file)) as source:
+        titles = _titles(next(source, None), columns)
+        while portion := list(islice(source, _ROWS_AT_ONCE)):
+            yield _chunk(columns, titles, portion)
+
+
+def _titles(header: Record | None, columns: Sequence[Column]) -> list[str]:
     if header is None:
         raise FileFormatError("it is empty")
     titles = [title.strip() for title in header.cells]
     for column in columns:
         if column.is_required and column.name not in titles:
             raise FileFormatError(f"line {header.first}: there is no column {column.name!r}")
-    while portion := list(islice(source, _ROWS_AT_ONCE)):
-        yield _chunk(columns, titles, portion)
+    return titles
 
 
 def _chunk(columns: Sequence[Column], titles: list[str], portion: list[Record]) -> Chunk:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final
 from nrm_async._tables import Column, Kind, transposed
 from nrm_async._tables.arrow import json_text
 from nrm_async.errors import FileFormatError
-from nrm_async.files.layout import Chunk, Content, Description, decoded, read_description
+from nrm_async.files.chunks import Chunk, Content, Description, decoded, read_description
 
 _ROWS_AT_ONCE: Final = 5_000
 _DATED: Final = (Kind.DAY, Kind.MOMENT)
@@ -29,15 +29,14 @@ class JsonlSink:
         description: The first line.
     """
 
-    def __init__(
-        self, file: BinaryIO, columns: Sequence[Column], description: Description
-    ) -> None:
+    def __init__(self, file: BinaryIO, columns: Sequence[Column], description: Description) -> None:
         self._file = file
         self._columns = columns
         self._names = [column.name for column in columns]
         file.write(f"{description.to_json()}\n".encode())
 
     def add(self, rows: Sequence[object]) -> None:
+        """Write more rows."""
         cells = transposed(self._columns, rows)
         for index, column in enumerate(self._columns):
             if column.kind in _DATED:
@@ -48,6 +47,7 @@ class JsonlSink:
         self._file.write("".join(f"{line}\n" for line in lines).encode())
 
     def close(self) -> None:
+        """Write what is left; the file stays open."""
         self._file.flush()
 
 

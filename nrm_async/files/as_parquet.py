@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final
 from nrm_async._tables import Column
 from nrm_async._tables.arrow import exact_batch, pyarrow, schema, values_of
 from nrm_async.errors import FileFormatError
-from nrm_async.files.layout import MARK, Chunk, Content, Description, read_description
+from nrm_async.files.chunks import MARK, Chunk, Content, Description, read_description
 
 # Rows of a row group: few enough to keep in memory, enough to compress and to skip well.
 _GROUP: Final = 50_000
@@ -26,9 +26,7 @@ class ParquetSink:
         description: Goes into the metadata.
     """
 
-    def __init__(
-        self, file: BinaryIO, columns: Sequence[Column], description: Description
-    ) -> None:
+    def __init__(self, file: BinaryIO, columns: Sequence[Column], description: Description) -> None:
         self._pa = pyarrow("parquet")
         self._columns = columns
         self._batches: list[Any] = []
@@ -36,6 +34,7 @@ class ParquetSink:
         self._writer = self._pa.parquet.ParquetWriter(file, self._schema, compression="zstd")
 
     def add(self, rows: Sequence[object]) -> None:
+        """Write more rows."""
         self._batches.append(exact_batch(self._columns, rows))
         if sum(batch.num_rows for batch in self._batches) >= _GROUP:
             self._write_group()
@@ -46,6 +45,7 @@ class ParquetSink:
         self._writer.write_table(table.replace_schema_metadata(self._schema.metadata))
 
     def close(self) -> None:
+        """Write what is left; the file stays open."""
         if self._batches:
             self._write_group()
         self._writer.close()

@@ -1,120 +1,66 @@
-"""What a file holds, whatever its form: a description, and rows of typed columns.
+"""What is kept in files: rows of an inventory and results of a batch, each as its own table."""
 
-::
-
-    {"nrm_async": "inventory", "version": 1, "rows": 500, "about": {"complete": true, …}}
-
-is the description: the first line of JSON Lines, and metadata of Parquet. CSV has no place for
-it.
-"""
-
-import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
-from nrm_async._tables import Column
-from nrm_async.errors import FileFormatError
+from nrm_async._tables import Column, columns_of
+from nrm_async.files.about import about
+from nrm_async.files.chunks import Content, Description
+from nrm_async.inventory import Inventory
+from nrm_async.models import Ani
+from nrm_async.results import BatchReport, CallResult, ResultRecord, record_of, result_of
 
-MARK: Final = "nrm_async"
-"""Key of a description; no row has a column of this name."""
-
-_VERSION: Final = 1
-
-Content: TypeAlias = Literal["inventory", "report"]
+T = TypeVar("T")
 
 
 @attrs.frozen
-class Description:
-    """What a file says of itself.
+class Layout(Generic[T]):
+    """How values of one kind become rows, and rows values.
 
     Attributes:
-        content: What its rows are.
-        rows: How many they are, where that was known when it was begun.
-        about: What else there is to know: how an inventory was read, say.
+        content: What a file says it holds.
+        columns: The columns of a row.
+        describe: What a file says of these values, before the first of them.
+        row_of: A value as a row.
+        value_of: The value of a row's cells; a ``ValueError`` says why there is none.
     """
 
     content: Content
-    rows: int | None = None
-    about: Mapping[str, Any] = attrs.field(factory=dict)
-
-    def to_json(self) -> str:
-        """As one line of JSON."""
-        said = {MARK: self.content, "version": _VERSION, "rows": self.rows, "about": self.about}
-        return json.dumps(said)
+    columns: Sequence[Column]
+    describe: Callable[[Iterable[T]], Description]
+    row_of: Callable[[T], object]
+    value_of: Callable[[Sequence[Any]], T]
 
 
-def read_description(text: str | bytes, content: Content) -> Description | None:
-    """The description, or ``None`` where this is none.
-
-    Raises:
-        FileFormatError: It is that of other content, or of a later version of this package.
-    """
-    try:
-        said = json.loads(text)
-    except ValueError:
-        return None
-    if not isinstance(said, dict) or MARK not in said:
-        return None
-    if said[MARK] != content:
-        raise FileFormatError(f"it holds {said[MARK]!r}, not {content!r}")
-    if said.get("version") != _VERSION:
-        raise FileFormatError(f"it is of version {said.get('version')!r}, known is {_VERSION}")
-    rows, about = said.get("rows"), said.get("about")
-    return Description(content, rows if isinstance(rows, int) else None, about or {})
+def _describe_anis(source: object) -> Description:
+    if isinstance(source, Inventory):
+        return Description("inventory", len(source), about(source))
+    return Description("inventory")
 
 
-@attrs.frozen
-class Chunk:
-    """Some rows, as columns of values.
-
-    Attributes:
-        cells: A sequence of values for each column.
-        places: Where in the file each row is, in words.
-    """
-
-    cells: Sequence[Sequence[Any]]
-    places: Sequence[str]
+def _describe_results(source: object) -> Description:
+    if isinstance(source, BatchReport):
+        return Description("report", len(source), {"elapsed": source.elapsed})
+    return Description("report")
 
 
-class Sink(Protocol):
-    """Where rows go."""
-
-    def add(self, rows: Sequence[object]) -> None:
-        """Write more rows.
-
-        Raises:
-            InvalidRequestError: A value cannot be written.
-        """
-
-    def close(self) -> None:
-        """Write what is still to be written; the file itself stays open."""
+_RECORD: Final = columns_of(ResultRecord)
+_RECORD_NAMES: Final = tuple(column.name for column in _RECORD)
 
 
-def decoded(
-    column: Column, cells: Sequence[Any], decode: Callable[[Any], Any], places: Sequence[str]
-) -> list[Any]:
-    """The values of a column's cells, where ``None`` is an empty cell.
-
-    Raises:
-        FileFormatError: The first cell that does not hold what it should, with its place.
-    """
-    try:
-        return column.filled([None if cell is None else decode(cell) for cell in cells])
-    except ValueError:
-        problems = (_problem(column, cell, decode) for cell in cells)
-        place, problem = next(both for both in zip(places, problems, strict=True) if both[1])
-        raise FileFormatError(f"{place}: {problem}") from None
+def _result_of_cells(cells: Sequence[Any]) -> CallResult:
+    return result_of(ResultRecord(**dict(zip(_RECORD_NAMES, cells, strict=True))))
 
 
-def _problem(column: Column, cell: Any, decode: Callable[[Any], Any]) -> str | None:
-    if cell is None:
-        return f"{column.name} is missing" if column.is_required else None
-    try:
-        decode(cell)
-    except FileFormatError as error:  # it has words of its own
-        return f"{column.name}: {error}"
-    except ValueError:
-        return f"{column.must_be}, not {repr(cell)[:60]}"
-    return None
+def _same(ani: Ani) -> Ani:
+    return ani
+
+
+ANIS: Final = Layout[Ani](
+    "inventory", columns_of(Ani), _describe_anis, _same, lambda cells: Ani(*cells)
+)
+RESULTS: Final = Layout[CallResult](
+    "report", _RECORD, _describe_results, record_of, _result_of_cells
+)

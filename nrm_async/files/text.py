@@ -3,9 +3,9 @@
 import codecs
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import chain
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, cast
 
 import attrs
 
@@ -29,21 +29,21 @@ class Record:
     problem: str | None = None
 
 
-def records(file: BinaryIO) -> Iterator[Record]:
+def records(file: BinaryIO) -> Generator[Record, None, None]:
     """The records of CSV in any usual spelling, blank lines left out.
 
     UTF-8 and UTF-16 with or without a byte order mark where that can be told; bytes that are
     neither come as lone surrogates, which no field takes. The separator is the one of comma,
-    semicolon, tab and bar that the first line has most of.
+    semicolon, tab and bar that the first line has most of. The file is closed at the end.
     """
-    text = _decoded(file)
-    first = text.readline()
-    separator = max(_SEPARATORS, key=first.count)
-    yield from _parsed(csv.reader(chain((first,), text), delimiter=separator, strict=True))
+    with _decoded(file) as text:
+        first = text.readline()
+        separator = max(_SEPARATORS, key=first.count)
+        yield from _parsed(csv.reader(chain((first,), text), delimiter=separator, strict=True))
 
 
 def _decoded(file: BinaryIO) -> io.TextIOWrapper:
-    buffered = io.BufferedReader(file)  # type: ignore[arg-type]  # any binary file will do
+    buffered = io.BufferedReader(cast("io.RawIOBase", file))  # any binary file will do
     start = buffered.peek(4)[:2]
     is_wide = start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     encoding = "utf-16" if is_wide else "utf-8-sig"
