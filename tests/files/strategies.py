@@ -24,10 +24,10 @@ from nrm_async.results import Failed, Succeeded
 
 HOSTILE: Final = [
     "", " ", "None", "null", "nan", "NULL", "5", "05", "1E5", "2.34568E+09", "-1", "true", "'",
-    "''",     "'=1", "=1+1", "+1 (234) 567-8901", "-5", "@SUM(A1)", "\t=1", "\r=1", "\n", "\r", "\r\n", " =1",
-    "\x00", "\x00=1", "a\x00b", '"', '""', '"a",b', "a,b;c\td|e", "a\rb", "a\nb", "\ufeff",
-    "\ufeffa",     "\u2028", "\x85", "\x1c", "\x1a", "＝1", "Ünï", "📞", "\U0010ffff", "{}", "2026-05-27",
-    "#", "# a",     '{"nrm_async": "inventory"}', "\\", "\\N", "0123456789", "1" * 40,
+    "''", "'=1", "=1+1", "+1 (234) 567-8901", "-5", "@SUM(A1)", "\t=1", "\r=1", "\n", "\r", "\r\n",
+    " =1", "\x00", "\x00=1", "a\x00b", '"', '""', '"a",b', "a,b;c\td|e", "a\rb", "a\nb", "\ufeff",
+    "\ufeffa", "\u2028", "\x85", "\x1c", "\x1a", "＝1", "Ünï", "📞", "\U0010ffff", "{}",
+    "2026-05-27", "#", "# a", '{"nrm_async": "inventory"}', "\\", "\\N", "0123456789", "1" * 40,
 ]  # fmt: skip
 
 texts = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=["Cs"])))

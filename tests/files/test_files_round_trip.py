@@ -1,16 +1,26 @@
 """What is read from a file is what was written to it, to the type of every value."""
 
 import io
+import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, get_args
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings
 
-from nrm_async import Ani, BatchReport, Inventory, NotSentError, errors
+from nrm_async import (
+    Ani,
+    BatchReport,
+    Failed,
+    InvalidRequestError,
+    Inventory,
+    NotSentError,
+    Outcome,
+    Pause,
+    errors,
+)
 from nrm_async.files import (
     Format,
     load_inventory,
@@ -44,6 +54,12 @@ def typed(value: Any) -> Any:
     if attrs.has(type(value)):
         return type(value), [typed(getattr(value, f.name)) for f in attrs.fields(type(value))]
     return type(value), repr(value)
+
+
+@pytest.fixture(autouse=True)
+def fast_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hundreds of small files need not be on the disk; that they get there is tested elsewhere."""
+    monkeypatch.setattr(os, "fsync", lambda handle: None)
 
 
 @each_format
@@ -136,14 +152,8 @@ def test_numbers_that_are_none_are_refused_where_they_cannot_be_kept(
 
 
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
-@given(
-    complete=st.booleans(),
-    consistent=st.booleans(),
-)
-@example(complete=False, consistent=True)
-@settings(
-    deadline=None, max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize("consistent", [True, False])
 def test_a_loaded_inventory_claims_no_more_than_the_saved_one(
     form: Format, tmp_path: Path, complete: bool, consistent: bool
 ) -> None:
@@ -162,9 +172,6 @@ def test_a_loaded_inventory_claims_no_more_than_the_saved_one(
 
 def test_a_loaded_report_goes_on_where_the_batch_ended(tmp_path: Path) -> None:
     """What was not applied can be run again, and bad inputs stay what they are."""
-    from nrm_async import InvalidRequestError, Pause
-    from nrm_async.results import Failed, Outcome
-
     path = tmp_path / "report.csv"
     action = Pause("2345678901", note="=rest", carrier="012345")
     common: Any = {"outcome": Outcome.NOT_APPLIED, "attempts": 2, "elapsed": 0.5}
