@@ -22,6 +22,7 @@ EXACT: Final = "_exact"
 WHOLE: Final = re.compile(r"0|-?[1-9][0-9]*")
 """A whole number as ``str`` writes it."""
 
+_ENCODER: Final = json.JSONEncoder(allow_nan=False)  # JSON has no word for them
 _LARGEST_EXACT: Final = 2**53  # beyond it not every whole number is a float
 _LARGEST_COUNT: Final = 2**63 - 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -140,7 +141,7 @@ def json_text(value: object) -> str:
         InvalidRequestError: JSON cannot hold it.
     """
     try:
-        return json.dumps(value, allow_nan=False)
+        return _ENCODER.encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequestError(f"a value has no form in JSON: {error}") from None
 
