@@ -9,13 +9,14 @@ import asyncio
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, TypeVar
 
 import attrs
 
 from nrm_async import Ani, AniPage, Inventory
 from nrm_async.listing import Source
 
+T = TypeVar("T")
 Where: TypeAlias = Literal["front", "end", "anywhere"]
 
 AT_ONCE: Final = 16
@@ -57,16 +58,25 @@ class Changing:
 
     def source(self, page_size: int, at_once: int = AT_ONCE) -> Source:
         """Where to read it from."""
-        return Source(self._fetch, asyncio.create_task, page_size, at_once)
+        return Source(self._fetch, asyncio.create_task, page_size, at_once, self._find)
 
     async def _fetch(self, page: int, page_size: int) -> Callable[[], AniPage]:
+        answer = await self._serve(lambda: self._page(page, page_size))
+        return partial(_same, answer)
+
+    async def _find(self, phone: str) -> Ani | None:
+        matching = lambda: next((row for row in self.rows if row.phone == phone), None)  # noqa: E731
+        return await self._serve(matching)
+
+    async def _serve(self, answer: Callable[[], T]) -> T:
+        """Answer at some moment, with the listing as it stands then; before it, it may change."""
         await self._turns()
         self.served += 1
         while self._rng.random() < self.churn / (1 + self.churn):
             self._change()
-        answer = self._page(page, page_size)
+        given = answer()
         await self._turns()
-        return partial(_same, answer)
+        return given
 
     async def _turns(self) -> None:
         for _ in range(self._rng.randrange(_MOST_TURNS)):

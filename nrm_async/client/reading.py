@@ -127,4 +127,4 @@ class Reading(ClientBase):
             return await self._calls.fetch_page(page, size, number, self._flight())
 
         at_once = at_least_one("prefetch", prefetch, self._settings.max_concurrency)
-        return Source(fetch, self._session.spawn, page_size, at_once)
+        return Source(fetch, self._session.spawn, page_size, at_once, self.find_ani)

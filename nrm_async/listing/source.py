@@ -1,15 +1,20 @@
 """Where pages come from: what a reader needs to know of a client."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import TypeAlias
 
 import attrs
 
+from nrm_async.errors import NRMError
 from nrm_async.listing.course import Spots
 from nrm_async.listing.stream import PageStream, ReadPage, Spawn
+from nrm_async.models import Ani
 
 FetchSized: TypeAlias = Callable[[int, int], Awaitable[ReadPage]]
+Found: TypeAlias = Ani | None
 Spot: TypeAlias = tuple[int, int]  # a page, and the page size that it is counted in
 
 
@@ -21,13 +26,15 @@ class Source:
         fetch: Fetches a page, from 1, in pages of so many rows.
         spawn: Starts a task.
         page_size: Rows to ask for on each page.
-        at_once: Most pages in flight.
+        at_once: Most requests in flight.
+        find: Looks one number up; ``None`` where that cannot be done.
     """
 
     fetch: FetchSized
     spawn: Spawn
     page_size: int
     at_once: int
+    find: Callable[[str], Awaitable[Found]] | None = None
 
     def pages(self, page_size: int | None = None, *, skip_unreadable: bool = False) -> PageStream:
         """All pages, in order."""
@@ -53,3 +60,22 @@ class Source:
 
     async def _fetch_spot(self, spots: Sequence[Spot], number: int) -> ReadPage:
         return await self.fetch(*spots[number - 1])
+
+    async def find_all(self, phones: Mapping[str, str]) -> dict[str, Found]:
+        """Look numbers up, by keys of the caller's; one that cannot be told is left out."""
+        found: dict[str, Found] = {}
+        waiting = iter(phones.items() if self.find else ())
+        while some := dict(islice(waiting, self.at_once)):
+            answers = await asyncio.gather(*[self._find(phone) for phone in some.values()])
+            found |= {
+                key: answer
+                for key, answer in zip(some, answers, strict=True)
+                if not isinstance(answer, NRMError)
+            }
+        return found
+
+    async def _find(self, phone: str) -> Found | NRMError:
+        try:
+            return await self.find(phone) if self.find else None
+        except NRMError as error:
+            return error

@@ -2,16 +2,16 @@
 
 import asyncio
 from datetime import UTC, datetime
-from operator import itemgetter
 from typing import Final, Literal, TypeAlias
 
 import attrs
 
 from nrm_async.errors import InventoryDriftError
 from nrm_async.inventory import Inventory
+from nrm_async.listing.merge import Merged, Seen, merge
 from nrm_async.listing.reading import Reading
 from nrm_async.listing.seams import SMALLEST, Seams, window
-from nrm_async.listing.source import Source, Spot
+from nrm_async.listing.source import Found, Source, Spot
 from nrm_async.models import Ani, AniPage
 
 OnDrift: TypeAlias = Literal["repair", "report", "raise"]
@@ -21,6 +21,8 @@ _PASSES: Final[dict[OnDrift, int]] = {"report": 1, "raise": 2, "repair": _MAX_PA
 
 # A look that misses its seam shows how far the rows have moved, so the next one is aimed better.
 _LOOKS: Final = 3
+
+_FEW: Final = 16  # numbers that may be asked for one by one, however small the listing is
 
 
 async def read_inventory(source: Source, on_drift: OnDrift) -> Inventory:
@@ -41,8 +43,9 @@ async def read_inventory(source: Source, on_drift: OnDrift) -> Inventory:
             f"the inventory changed while it was read: {len(read.readings[0].rows)} numbers in "
             f"the first pass, {len(read.readings[-1].rows)} in the second, or other ones"
         )
+    inventory = read.inventory(await read.rows())
     elapsed = clock() - begun
-    return attrs.evolve(read.inventory(), elapsed=elapsed, started=started, ended=datetime.now(UTC))
+    return attrs.evolve(inventory, elapsed=elapsed, started=started, ended=datetime.now(UTC))
 
 
 @attrs.define
@@ -52,7 +55,7 @@ class _Read:
     source: Source
     on_drift: OnDrift
     seams: Seams = attrs.field(factory=Seams)
-    looked: dict[str, tuple[int, Ani]] = attrs.field(factory=dict)
+    looked: dict[str, Seen] = attrs.field(factory=dict)
     requests: int = 0
     pages: int = 0
     is_consistent: bool = False
@@ -130,10 +133,34 @@ class _Read:
         for index, row in enumerate(page.data):
             self.looked[str(row.id)] = start + index, row
 
-    def inventory(self) -> Inventory:
-        """What is known now."""
+    async def rows(self) -> tuple[Ani, ...]:
+        """Every row that is known to be there, or may be, in page order."""
+        if self.is_consistent:
+            return tuple(self.readings[-1].rows.values())
+        merged = merge(self.seams, self.looked)
+        if self.on_drift == "repair":
+            await self._ask_for(merged)
+        return merged.in_order()
+
+    async def _ask_for(self, merged: Merged) -> None:
+        """Tell rows that were moved from those that were deleted, where it takes few requests.
+
+        A row that is not where it was may be where nobody looked since. If there are too many
+        to ask for, they are kept: a number that is not there does less harm than one missing.
+        """
+        gone = {key: row.phone for key, (_, row) in merged.gone.items()}
+        known: dict[str, Found] = {}
+        if len(gone) <= max(_FEW, len(self.readings[-1].sizes)):
+            known = await self.source.find_all(gone)
+            self.requests += len(known)
+        for key, (_, row) in tuple(merged.gone.items()):
+            found = known.get(key, row)
+            if found is not None and str(found.id) == key:
+                merged.keep(key, found)
+
+    def inventory(self, rows: tuple[Ani, ...]) -> Inventory:
+        """What is known now, with these rows."""
         last = self.readings[-1]
-        rows = tuple(last.rows.values()) if self.is_consistent else self._union()
         return Inventory(
             rows=rows,
             complete=self._is_complete,
@@ -152,12 +179,3 @@ class _Read:
         if last.malformed or last.missing:
             return False
         return self._fits or (self.is_consistent and not last.lacks(last.read))
-
-    def _union(self) -> tuple[Ani, ...]:
-        """Every row as it was last seen, in page order, but for those known to be gone."""
-        found: dict[str, tuple[int, Ani]] = dict(self.looked)
-        for reading in reversed(self.readings):
-            for key, row in reading.rows.items():
-                if key not in found and not self.seams.is_gone(reading, key):
-                    found[key] = reading.position_of(reading.places[key]), row
-        return tuple([row for _, row in sorted(found.values(), key=itemgetter(0))])
