@@ -8,7 +8,7 @@ from nrm_async.actions import AniLike, normalize_ani
 from nrm_async.client.base import ClientBase, at_least_one
 from nrm_async.errors import InvalidRequestError
 from nrm_async.inventory import Inventory
-from nrm_async.listing import AniStream, OnDrift, PageStream
+from nrm_async.listing import AniStream, OnDrift, Source
 from nrm_async.models import Ani, AniPage
 
 
@@ -67,7 +67,7 @@ class Reading(ClientBase):
             async for ani in client.anis(number="234"):
                 print(ani.phone, ani.block_rate)
         """
-        return AniStream(self._pages(number, page_size, prefetch))
+        return AniStream(self._source(number, page_size, prefetch).pages())
 
     async def inventory(
         self,
@@ -101,10 +101,8 @@ class Reading(ClientBase):
                 f"on_drift must be 'repair', 'report' or 'raise', not {on_drift!r}"
             )
 
-        def open_pages() -> PageStream:
-            return self._pages(number, page_size, None, skip_unreadable=on_drift != "raise")
-
-        return await listing.read_inventory(open_pages, on_drift)
+        source = self._source(number, page_size, None)
+        return await listing.read_inventory(source, on_drift)
 
     async def find_ani(self, ani: AniLike) -> Ani | None:
         """Look one number up, exactly; ``None`` if it is not in the inventory.
@@ -122,24 +120,11 @@ class Reading(ClientBase):
         """
         return await self._calls.find(normalize_ani(ani), self._flight)
 
-    def _pages(
-        self,
-        number: str | None,
-        page_size: int,
-        prefetch: int | None,
-        *,
-        skip_unreadable: bool = False,
-    ) -> PageStream:
+    def _source(self, number: str | None, page_size: int, prefetch: int | None) -> Source:
         page_request(1, page_size, number)  # a bad argument is told now, not at the first row
 
-        async def fetch(page: int) -> Callable[[], AniPage]:
-            return await self._calls.fetch_page(page, page_size, number, self._flight())
+        async def fetch(page: int, size: int) -> Callable[[], AniPage]:
+            return await self._calls.fetch_page(page, size, number, self._flight())
 
-        window = at_least_one("prefetch", prefetch, self._settings.max_concurrency)
-        return PageStream(
-            fetch,
-            self._session.spawn,
-            page_size=page_size,
-            prefetch=window,
-            skip_unreadable=skip_unreadable,
-        )
+        at_once = at_least_one("prefetch", prefetch, self._settings.max_concurrency)
+        return Source(fetch, self._session.spawn, page_size, at_once, self.find_ani)

@@ -15,7 +15,7 @@ from nrm_async.errors import (
     ServerError,
     TransportError,
 )
-from nrm_async.listing.course import Course
+from nrm_async.listing.course import Course, Spots
 from nrm_async.models import Ani, AniPage, MalformedRow
 
 ReadPage: TypeAlias = Callable[[], AniPage]
@@ -62,13 +62,14 @@ class PageStream(_Closing, AsyncIterator[AniPage]):
         page_size: int,
         prefetch: int,
         skip_unreadable: bool = False,
+        course: Course | Spots | None = None,
     ) -> None:
         self._fetch_page = fetch_page
         self._spawn = spawn
         self._prefetch = prefetch
         self._skip_unreadable = skip_unreadable
         self._missing: list[NRMError] = []
-        self._course = Course(page_size)
+        self._course = course or Course(page_size)
         self._window: deque[asyncio.Task[Fetched]] = deque()
         self._asked = 0
         self._is_reading = False
@@ -77,6 +78,11 @@ class PageStream(_Closing, AsyncIterator[AniPage]):
     def missing(self) -> tuple[NRMError, ...]:
         """Why pages are missing, if any are; each error tells its ``page``."""
         return tuple(self._missing)
+
+    @property
+    def requests(self) -> int:
+        """Pages asked for so far, answered or not."""
+        return self._asked
 
     def __aiter__(self) -> Self:
         return self
@@ -119,12 +125,15 @@ class PageStream(_Closing, AsyncIterator[AniPage]):
         try:
             return _read(task.result())
         except Exception as error:
-            if number > 1 and self._skip_unreadable and isinstance(error, _UNREADABLE):
+            if self._can_skip(number) and isinstance(error, _UNREADABLE):
                 self._missing.append(error)
                 self._course.skip(number)
                 return None
             self._stop()
             raise
+
+    def _can_skip(self, number: int) -> bool:
+        return self._skip_unreadable and self._course.may_miss(number)
 
     def _observe(self, page: AniPage) -> bool:
         is_new = self._course.observe(page)
@@ -134,7 +143,7 @@ class PageStream(_Closing, AsyncIterator[AniPage]):
         return is_new
 
     def _stop(self) -> None:
-        self._course.goes_on = False
+        self._course.stop()
         self._cancel()
 
     def _cancel(self) -> None:
