@@ -182,7 +182,7 @@ def _number(value: Any) -> Any:
 
 
 def _csv_lines(file: BinaryIO, recipe: _Recipe) -> Iterator[_Line]:
-    with closing(records(file)) as source:
+    with closing(records(file, "surrogateescape")) as source:
         header = next(source, None)
         if header is None:
             raise FileFormatError("it is empty")

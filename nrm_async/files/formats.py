@@ -1,6 +1,7 @@
 """Which form a file has: told by its name, or by the caller."""
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike, fspath
@@ -64,5 +65,5 @@ def opened(path: FilePath, form: Format) -> Iterator[BinaryIO]:
         try:
             with gzip.GzipFile(fileobj=file) as unpacked:
                 yield cast("BinaryIO", unpacked)
-        except (EOFError, gzip.BadGzipFile) as error:
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise FileFormatError(f"{fspath(path)}: cannot be unpacked: {error}") from None

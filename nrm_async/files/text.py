@@ -29,25 +29,28 @@ class Record:
     problem: str | None = None
 
 
-def records(file: BinaryIO) -> Generator[Record, None, None]:
+def records(file: BinaryIO, errors: str = "strict") -> Generator[Record, None, None]:
     """The records of CSV in any usual spelling, blank lines left out.
 
-    UTF-8 and UTF-16 with or without a byte order mark where that can be told; bytes that are
-    neither come as lone surrogates, which no field takes. The separator is the one of comma,
-    semicolon, tab and bar that the first line has most of. The file is closed at the end.
+    UTF-8 with or without a byte order mark, and UTF-16 with one. The separator is the one of
+    comma, semicolon, tab and bar that the first line has most of. The file is closed at the end.
+
+    Args:
+        file: The bytes.
+        errors: What becomes of bytes that are no text, as ``open`` has it.
     """
-    with _decoded(file) as text:
+    with _decoded(file, errors) as text:
         first = text.readline()
         separator = max(_SEPARATORS, key=first.count)
         yield from _parsed(csv.reader(chain((first,), text), delimiter=separator, strict=True))
 
 
-def _decoded(file: BinaryIO) -> io.TextIOWrapper:
+def _decoded(file: BinaryIO, errors: str) -> io.TextIOWrapper:
     buffered = io.BufferedReader(cast("io.RawIOBase", file))  # any binary file will do
     start = buffered.peek(4)[:2]
     is_wide = start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     encoding = "utf-16" if is_wide else "utf-8-sig"
-    return io.TextIOWrapper(buffered, encoding, errors="surrogateescape", newline="")
+    return io.TextIOWrapper(buffered, encoding, errors, newline="")
 
 
 def _parsed(reader: Any) -> Iterator[Record]:
