@@ -31,7 +31,7 @@ from nrm_async.errors import (
     TransportError,
 )
 from nrm_async.inventory import Change, Inventory, InventoryDiff, Summary, diff
-from nrm_async.listing import AniStream, PageStream
+from nrm_async.listing import AniStream, Drift, InventoryWatch, PageStream
 from nrm_async.models import Ani, AniPage, MalformedRow, Receipt
 from nrm_async.results import BatchReport, CallResult, Failed, Outcome, Succeeded
 
@@ -54,12 +54,14 @@ __all__ = [
     "ClientTimeoutError",
     "ConfigurationError",
     "ConfirmPolicy",
+    "Drift",
     "Failed",
     "FileFormatError",
     "InvalidRequestError",
     "Inventory",
     "InventoryDiff",
     "InventoryDriftError",
+    "InventoryWatch",
     "MalformedRow",
     "NRMClient",
     "NRMError",

@@ -49,6 +49,7 @@ class Calls:
         self._session = session
         self._policy = policy
         self._last_known = _LastKnown()
+        self.acted = 0  # actions begun so far
 
     async def fetch_page(
         self, page: int, page_size: int, number: str | None, flight: Flight
@@ -78,6 +79,7 @@ class Calls:
         self, index: int, item: object, action: Action, flight: Flight, on_unknown: OnUnknown
     ) -> CallResult:
         """Carry one action out and say what became of it. Raises nothing but cancellation."""
+        self.acted += 1
         loop = asyncio.get_running_loop()
         started = loop.time()
         value = await self._alone(item, action, flight, on_unknown)

@@ -161,8 +161,8 @@ def window(position: int, most: int) -> tuple[int, int]:
     """The page, and its page size, that has a position near its middle; the largest there is.
 
     Example:
-        >>> window(3000, most=1000)  # rows 2541 to 3387
-        (4, 847)
+        >>> window(3000, most=1000)  # rows 2646 to 3527
+        (4, 882)
     """
     sizes = range(most, 2 * SAME, -1)
     middle = (size for size in sizes if 2 * size <= 5 * (position % size) <= 3 * size)

@@ -1,14 +1,16 @@
 """Pages and rows, fetched ahead by plain tasks and given out in order."""
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from types import TracebackType
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias
 
 from nrm_async.errors import (
     ClientStateError,
+    InventoryDriftError,
     NRMError,
     RateLimitError,
     ResponseError,
@@ -16,12 +18,17 @@ from nrm_async.errors import (
     TransportError,
 )
 from nrm_async.listing.course import Course, Spots
+from nrm_async.listing.drift import Drift, Noticer
 from nrm_async.models import Ani, AniPage, MalformedRow
 
 ReadPage: TypeAlias = Callable[[], AniPage]
 FetchPage: TypeAlias = Callable[[int], Awaitable[ReadPage]]
 Fetched: TypeAlias = ReadPage | Exception
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, Fetched]], "asyncio.Task[Fetched]"]
+
+OnStreamDrift: TypeAlias = Literal["report", "raise"]
+
+_log: Final = logging.getLogger("nrm_async.listing")
 
 # What befalls one page and not all of them.
 _UNREADABLE: Final = (TransportError, ServerError, ResponseError, RateLimitError)
@@ -78,6 +85,11 @@ class PageStream(_Closing, AsyncIterator[AniPage]):
     def missing(self) -> tuple[NRMError, ...]:
         """Why pages are missing, if any are; each error tells its ``page``."""
         return tuple(self._missing)
+
+    @property
+    def window(self) -> int:
+        """Most pages fetched ahead."""
+        return self._prefetch
 
     @property
     def requests(self) -> int:
@@ -181,12 +193,32 @@ class AniStream(_Closing, AsyncIterator[Ani]):
     """The numbers of a listing, in page order: an async iterator, and an async context manager.
 
     Up to ``prefetch`` pages are fetched ahead, concurrently. Leaving the loop early is fine.
-    Acting on numbers while they are read shifts the pages under the reader: read the whole
-    inventory first, act second.
+
+    A stream cannot repair what shifts under it, so it notices: see ``drift``. What it noticed is
+    logged as a warning at its end too, by the logger ``nrm_async.listing``. Acting on numbers
+    while they are read, as in ``pause_many(client.anis())``, shifts the pages under the reader:
+    read the inventory first, act second.
+
+    Args:
+        pages: The pages to take the rows from.
+        on_drift: ``"report"`` notices and reads on; ``"raise"`` stops at the first sign.
+        acted: How many actions the client has sent so far.
+
+    Raises:
+        InventoryDriftError: While it is read, if ``on_drift`` is ``"raise"``.
     """
 
-    def __init__(self, pages: PageStream) -> None:
+    def __init__(
+        self,
+        pages: PageStream,
+        on_drift: OnStreamDrift = "report",
+        acted: Callable[[], int] = int,
+    ) -> None:
         self._pages = pages
+        self._on_drift = on_drift
+        self._acted = acted
+        self._acted_before: int | None = None
+        self._noticer = Noticer.over(pages.window + 1)
         self._rows: Iterator[Ani] = iter(())
         self._malformed: list[MalformedRow] = []
 
@@ -195,8 +227,13 @@ class AniStream(_Closing, AsyncIterator[Ani]):
         """Rows passed over so far because they could not be understood."""
         return tuple(self._malformed)
 
+    @property
+    def drift(self) -> Drift:
+        """What was noticed of pages that shift, so far; at the end of the stream, in all."""
+        return self._noticer.drift
+
     def pages(self) -> PageStream:
-        """The same listing page by page, with the envelopes."""
+        """The same listing page by page, with the envelopes; drift is not noticed there."""
         return self._pages
 
     def __aiter__(self) -> Self:
@@ -206,9 +243,45 @@ class AniStream(_Closing, AsyncIterator[Ani]):
         while True:
             for row in self._rows:
                 return row
-            page = await anext(self._pages)
+            page = await self._next_page()
             self._malformed.extend(page.malformed)
-            self._rows = iter(page)
+            self._rows = iter(self._noticer.first_time(page.data))
+
+    async def _next_page(self) -> AniPage:
+        if self._acted_before is None:
+            self._acted_before = self._acted()
+        try:
+            page = await anext(self._pages)
+        except StopAsyncIteration:
+            self._end()
+            raise
+        self._noticer.observe(page)
+        self._look_for_actions()
+        if self.drift and self._on_drift == "raise":
+            await self.aclose()
+            raise self._error()
+        return page
+
+    def _look_for_actions(self) -> None:
+        """Say it when the reader acts on what is still being read."""
+        if self._acted() != self._acted_before and self._noticer.see_action():
+            _log.warning(
+                "actions are sent while numbers are streamed, which shifts the pages under the "
+                "stream: read the inventory first, act second"
+            )
+
+    def _end(self) -> None:
+        if self.drift.ended:
+            return
+        self._noticer.end()
+        if not self.drift:
+            return
+        _log.warning("the listing changed while it was streamed: %s", self.drift)
+        if self._on_drift == "raise":
+            raise self._error()
+
+    def _error(self) -> InventoryDriftError:
+        return InventoryDriftError(f"the listing changed while it was streamed: {self.drift}")
 
     async def aclose(self) -> None:
         """Stop reading and wait until no task of this stream is left. Safe to call twice."""
