@@ -1,20 +1,50 @@
 """What several commands share: where the API is, and how hard to work it."""
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 import attrs
 import click
 
-from nrm_async import ConfigurationError, NRMClient
+from nrm_async import ConfigurationError, InvalidRequestError, NRMClient
 
 KEY_VARIABLE: Final = "OUTBOUNDIQ_API_KEY"
 
 # Every place is a task and a connection: more than this is a slip of the finger.
 _MOST_AT_ONCE: Final = 1_000
 
+_UNITS: Final = {"h": "hours", "m": "minutes", "s": "seconds"}
+_SPAN: Final = re.compile(
+    r"(?:(?P<h>[0-9.]+)h)?(?:(?P<m>[0-9.]+)m)?(?:(?P<s>[0-9.]+)s?)?", re.IGNORECASE
+)
+
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Span(click.ParamType[timedelta]):
+    """A length of time, such as 90s, 5m or 1h30m; a bare number is seconds."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """The length of time that the text means."""
+        if isinstance(value, timedelta):
+            return value
+        found = _SPAN.fullmatch(value.strip())
+        try:
+            parts = {unit: float(found[key] or 0) for key, unit in _UNITS.items()} if found else {}
+            span = timedelta(**parts)
+        except (ValueError, OverflowError):
+            span = timedelta()
+        if not span:
+            self.fail(f"{value!r} is no time: give it as 90s, 5m or 1h30m", param, ctx)
+        return span
 
 
 @attrs.frozen
@@ -57,3 +87,15 @@ connection: Final = _connection
 
 json_lines: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON Lines.")
 """Give a command the option to print one JSON object on each line."""
+
+existing_file: Final = click.Path(exists=True, dir_okay=False)
+"""An argument that names a file."""
+
+
+@contextmanager
+def usage() -> Iterator[None]:
+    """What the SDK refuses of the arguments is wrong usage."""
+    try:
+        yield
+    except InvalidRequestError as error:
+        raise click.UsageError(str(error)) from None

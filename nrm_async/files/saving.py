@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 from nrm_async.files.formats import FilePath, Format
 from nrm_async.files.layout import ANIS, RESULTS
-from nrm_async.files.writing import write, write_stream
+from nrm_async.files.writing import OnProgress, Writing, write, write_stream
 from nrm_async.models import Ani
 from nrm_async.results import CallResult
 
@@ -16,6 +16,7 @@ def save_inventory(
     *,
     format: Format | None = None,  # noqa: A002 - what everybody calls it
     for_spreadsheet: bool = False,
+    on_progress: OnProgress | None = None,
 ) -> int:
     """Write an inventory, or any rows, to a file.
 
@@ -30,6 +31,8 @@ def save_inventory(
         for_spreadsheet: For CSV that people open in a spreadsheet: guards phone numbers, dates
             and the like with an apostrophe too, so that they stay as they are. Formulas are
             guarded in any case, and reading takes all guards off.
+        on_progress: Called now and then with how many rows are written, in the thread that
+            writes them.
 
     Returns:
         How many rows were written.
@@ -48,7 +51,7 @@ def save_inventory(
         >>> file.getvalue().splitlines()[1][:22]
         b"1,2345678901,'=Acme,,,"
     """
-    return write(target, ANIS, inventory, format, for_spreadsheet=for_spreadsheet)
+    return write(target, ANIS, inventory, Writing(format, for_spreadsheet, on_progress))
 
 
 def save_report(
@@ -57,6 +60,7 @@ def save_report(
     *,
     format: Format | None = None,  # noqa: A002 - what everybody calls it
     for_spreadsheet: bool = False,
+    on_progress: OnProgress | None = None,
 ) -> int:
     """Write the results of a batch to a file, a row for each: see ``ResultRecord``.
 
@@ -65,6 +69,7 @@ def save_report(
         report: A ``BatchReport``, or an iterable of results.
         format: As in ``save_inventory``.
         for_spreadsheet: As in ``save_inventory``.
+        on_progress: As in ``save_inventory``.
 
     Returns:
         How many rows were written.
@@ -83,7 +88,7 @@ def save_report(
         >>> file.getvalue()[:41]
         b'index,ani,action,carrier,note,date,outcom'
     """
-    return write(target, RESULTS, report, format, for_spreadsheet=for_spreadsheet)
+    return write(target, RESULTS, report, Writing(format, for_spreadsheet, on_progress))
 
 
 async def save_anis(
@@ -92,6 +97,7 @@ async def save_anis(
     *,
     format: Format | None = None,  # noqa: A002 - what everybody calls it
     for_spreadsheet: bool = False,
+    on_progress: OnProgress | None = None,
 ) -> int:
     """Write rows to a file as they come, such as ``client.anis()``, in flat memory.
 
@@ -104,7 +110,7 @@ async def save_anis(
 
         await save_anis("numbers.parquet", client.anis())
     """
-    return await write_stream(target, ANIS, anis, format, for_spreadsheet=for_spreadsheet)
+    return await write_stream(target, ANIS, anis, Writing(format, for_spreadsheet, on_progress))
 
 
 async def save_results(
@@ -113,6 +119,7 @@ async def save_results(
     *,
     format: Format | None = None,  # noqa: A002 - what everybody calls it
     for_spreadsheet: bool = False,
+    on_progress: OnProgress | None = None,
 ) -> int:
     """Write results to a file as they come, such as those of ``client.stream_batch(...)``.
 
@@ -124,4 +131,6 @@ async def save_results(
         async with client.stream_batch([Pause("2345678901")]) as results:
             await save_results("report.jsonl", results)
     """
-    return await write_stream(target, RESULTS, results, format, for_spreadsheet=for_spreadsheet)
+    return await write_stream(
+        target, RESULTS, results, Writing(format, for_spreadsheet, on_progress)
+    )

@@ -6,9 +6,10 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager
 from itertools import islice
 from os import PathLike
-from typing import Any, BinaryIO, Final, TypeVar, cast
+from typing import Any, BinaryIO, Final, TypeAlias, TypeVar, cast
 
 import anyio
+import attrs
 from anyio import to_thread
 
 from nrm_async.errors import InvalidRequestError
@@ -26,21 +27,36 @@ T = TypeVar("T")
 _ROWS_AT_ONCE: Final = 2_000
 _GZIP_LEVEL: Final = 6  # gzip's own default; Python's, 9, wins a percent for twice the time
 
+OnProgress: TypeAlias = Callable[[int], object]
+
+
+@attrs.frozen
+class Writing:
+    """How to write, as the caller wants it."""
+
+    format: Format | None
+    for_spreadsheet: bool
+    on_progress: OnProgress | None
+
+    def progressed(self, count: int) -> None:
+        """Tell whoever wants to know."""
+        if self.on_progress is not None:
+            self.on_progress(count)
+
 
 def write(
     target: FilePath | BinaryIO,
     layout: Layout[T],
     values: Iterable[T],
-    form: Format | None,
-    *,
-    for_spreadsheet: bool,
+    how: Writing,
 ) -> int:
     """Write all values; says how many."""
     count, iterator = 0, iter(values)
-    with _sink(target, layout, values, form, for_spreadsheet=for_spreadsheet) as sink:
+    with _sink(target, layout, values, how) as sink:
         while portion := list(islice(iterator, _ROWS_AT_ONCE)):
             sink.add(list(map(layout.row_of, portion)))
             count += len(portion)
+            how.progressed(count)
     return count
 
 
@@ -48,16 +64,18 @@ async def write_stream(
     target: FilePath | BinaryIO,
     layout: Layout[T],
     values: Iterable[T] | AsyncIterable[T],
-    form: Format | None,
-    *,
-    for_spreadsheet: bool,
+    how: Writing,
 ) -> int:
     """Write values as they come, in threads; says how many."""
     count = 0
-    opening = _sink(target, layout, values, form, for_spreadsheet=for_spreadsheet)
-    async with _in_threads(opening) as sink:
+    async with _in_threads(_sink(target, layout, values, how)) as sink:
+
+        def add(portion: list[T]) -> None:
+            sink.add(list(map(layout.row_of, portion)))
+            how.progressed(count + len(portion))
+
         async for portion in _portions(values):
-            await _finished(lambda rows: sink.add(list(map(layout.row_of, rows))), portion)
+            await _finished(add, portion)
             count += len(portion)
     return count
 
@@ -67,22 +85,21 @@ def _sink(
     target: FilePath | BinaryIO,
     layout: Layout[T],
     source: object,
-    form: Format | None,
-    *,
-    for_spreadsheet: bool,
+    how: Writing,
 ) -> Iterator[Sink]:
     """Where rows go; the file takes its place when the block ends well."""
+    form = how.format
     if isinstance(target, str | PathLike):
         form = format_of(target, form)
     elif form is None:
         raise InvalidRequestError("format must be given for a file that is open already")
-    if for_spreadsheet and form != "csv":
+    if how.for_spreadsheet and form != "csv":
         raise InvalidRequestError(f"for_spreadsheet is for csv, not {form}")
     description = layout.describe(cast("Any", source))
     with _file(target, form) as file:
         sink: Sink
         if form == "csv":
-            sink = CsvSink(file, layout.columns, for_spreadsheet=for_spreadsheet)
+            sink = CsvSink(file, layout.columns, for_spreadsheet=how.for_spreadsheet)
         elif form == "jsonl":
             sink = JsonlSink(file, layout.columns, description)
         else:
