@@ -13,9 +13,11 @@ _file: Final = click.option(
     "--file", metavar="FILE", type=existing_file,
     help="CSV or JSON Lines of numbers, in a column ani, phone or number; action, carrier, note "
     "and date are optional columns.",
+)  # fmt: skip
 _report: Final = click.option(
     "--report", metavar="FILE", type=click.Path(dir_okay=False),
     help="Save the results: .csv, .jsonl or .parquet.",
+)  # fmt: skip
 _carrier: Final = click.option("--carrier", metavar="ID", help="Six-digit carrier id.")
 _note: Final = click.option("--note", metavar="TEXT", help="Free text.")
 

@@ -30,9 +30,6 @@ Exit codes:
 
 _MOST_ANIS: Final = 1_000_000  # twice the largest account known; it only stops slips
 
-)  # fmt: skip
-)  # fmt: skip
-)
 _seed: Final = click.option(
     "--seed", type=int, default=1, show_default=True, help="Same seed, same numbers."
 )

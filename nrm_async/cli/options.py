@@ -25,26 +25,22 @@ _SPAN: Final = re.compile(
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class Span(click.ParamType[timedelta]):
-    """A length of time, such as 90s, 5m or 1h30m; a bare number is seconds."""
+def span(text: str) -> timedelta:
+    """A length of time, such as 90s, 5m or 1h30m; a bare number is seconds.
 
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> timedelta:
-        """The length of time that the text means."""
-        if isinstance(value, timedelta):
-            return value
-        found = _SPAN.fullmatch(value.strip())
-        try:
-            parts = {unit: float(found[key] or 0) for key, unit in _UNITS.items()} if found else {}
-            span = timedelta(**parts)
-        except (ValueError, OverflowError):
-            span = timedelta()
-        if not span:
-            self.fail(f"{value!r} is no time: give it as 90s, 5m or 1h30m", param, ctx)
-        return span
+    Example:
+        >>> span("1h30m").total_seconds()
+        5400.0
+    """
+    found = _SPAN.fullmatch(text.strip())
+    try:
+        parts = {unit: float(found[key] or 0) for key, unit in _UNITS.items()} if found else {}
+        length = timedelta(**parts)
+    except (ValueError, OverflowError):
+        length = timedelta()
+    if not length:
+        raise click.BadParameter(f"{text!r} is no time: give it as 90s, 5m or 1h30m")
+    return length
 
 
 @attrs.frozen

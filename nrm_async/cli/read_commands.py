@@ -10,10 +10,10 @@ from nrm_async.cli.export import TO_OUTPUT, Target, export
 from nrm_async.cli.listing import Wanted, list_numbers
 from nrm_async.cli.options import (
     Connection,
-    Span,
     connection,
     existing_file,
     json_lines,
+    span,
     usage,
 )
 from nrm_async.cli.overview import show_summary
@@ -22,6 +22,7 @@ from nrm_async.files import Format
 
 _number: Final = click.option(
     "--number", metavar="PREFIX", help="Only numbers that begin with these digits."
+)
 
 
 @click.command("anis")
@@ -82,7 +83,9 @@ def summary_command(file: str | None, number: str | None, *, as_json: bool, **se
 @_number
 @json_lines
 @connection
-def diff_command(old: str, new: str | None, number: str | None, *, as_json: bool, **settings: Any) -> int:
+def diff_command(
+    old: str, new: str | None, number: str | None, *, as_json: bool, **settings: Any
+) -> int:
     """Show what changed from OLD to NEW; without NEW, to the account as it is now.
 
     Both are files that 'export' wrote. Exit code 0 does not mean that nothing changed.
@@ -92,7 +95,7 @@ def diff_command(old: str, new: str | None, number: str | None, *, as_json: bool
 
 
 @click.command("watch")
-@click.option("--every", type=Span(), default="5m", show_default=True, metavar="TIME",
+@click.option("--every", type=span, default="5m", show_default=True, metavar="TIME",
               help="From one read to the next: 90s, 5m, 1h30m.")  # fmt: skip
 @click.option("--from", "start", metavar="FILE", type=existing_file,
               help="A saved inventory to compare the first read with.")  # fmt: skip

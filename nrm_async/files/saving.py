@@ -131,6 +131,5 @@ async def save_results(
         async with client.stream_batch([Pause("2345678901")]) as results:
             await save_results("report.jsonl", results)
     """
-    return await write_stream(
-        target, RESULTS, results, Writing(format, for_spreadsheet, on_progress)
-    )
+    how = Writing(format, for_spreadsheet, on_progress)
+    return await write_stream(target, RESULTS, results, how)
