@@ -147,6 +147,8 @@ class _Recipe:
         if kind is Remediate and "date" in given:
             raise InvalidRequestError("remediate takes no date")
         options = {name: v for name, v in self.options.items() if name in _fields(kind)}
+        if kind is Activate:
+            options.setdefault("date", None)  # its own words say that it needs one
         action: AnyAction = kind(_number(said.get("ani")), **(options | given))
         return action
 

@@ -138,6 +138,16 @@ def test_a_quote_left_open_swallows_no_line(tmp_path: Path) -> None:
     assert [str(one) for one in bad] == ["line 2", "line 3", "line 4"]
 
 
+def test_activate_needs_a_date(tmp_path: Path) -> None:
+    """From the line or from the call; a line without one is bad."""
+    path = write(tmp_path, "ani,date\n2345678901,\n2345678902,2026-05-27\n")
+    bad, good = read_actions(path, Activate)
+    assert "line 2: date is required to activate" in bad.error.message  # type: ignore[union-attr]
+    assert good == Activate("2345678902", date="2026-05-27")
+    actions = list(read_actions(path, Activate, date="20260101120000"))
+    assert [getattr(action, "date", None) for action in actions] == ["20260101120000", "2026-05-27"]
+
+
 def test_remediate_takes_no_date(tmp_path: Path) -> None:
     """Neither from the call nor from a line: nothing that was asked for is passed over."""
     path = write(tmp_path, "ani,date\n2345678901,2026-05-27\n2345678902,\n")
