@@ -12,8 +12,9 @@ from nrm_async._tables.arrow import exact_batch, pyarrow, schema, values_of
 from nrm_async.errors import FileFormatError
 from nrm_async.files.chunks import MARK, Chunk, Content, Description, read_description
 
-# Rows of a row group: few enough to keep in memory, enough to compress and to skip well.
-_GROUP: Final = 50_000
+# A row group is what is kept in memory: enough to compress and to skip well, and no more.
+_ROWS_OF_A_GROUP: Final = 50_000
+_BYTES_OF_A_GROUP: Final = 16_000_000
 _ROWS_AT_ONCE: Final = 5_000
 
 
@@ -36,7 +37,9 @@ class ParquetSink:
     def add(self, rows: Sequence[object]) -> None:
         """Write more rows."""
         self._batches.append(exact_batch(self._columns, rows))
-        if sum(batch.num_rows for batch in self._batches) >= _GROUP:
+        rows = sum(batch.num_rows for batch in self._batches)
+        size = sum(batch.nbytes for batch in self._batches)
+        if rows >= _ROWS_OF_A_GROUP or size >= _BYTES_OF_A_GROUP:
             self._write_group()
 
     def _write_group(self) -> None:

@@ -159,7 +159,8 @@ async def test_the_event_loop_stays_free(tmp_path: Path, monkeypatch: pytest.Mon
     assert threading.get_ident() not in threads
 
 
-async def test_a_stream_is_read_as_it_is_written(tmp_path: Path) -> None:
+@each_format
+async def test_a_stream_is_read_as_it_is_written(form: Format, tmp_path: Path) -> None:
     """Rows are asked for a portion at a time: most of a long stream is never held."""
     alive = most = 0
 
@@ -175,7 +176,7 @@ async def test_a_stream_is_read_as_it_is_written(tmp_path: Path) -> None:
             most = max(most, alive)
             yield Counted(number, str(number))
 
-    assert await save_anis(tmp_path / "numbers.csv", stream()) == 30_000
+    assert await save_anis(tmp_path / f"numbers.{form}", stream()) == 30_000
     assert most < 6_000
 
 
