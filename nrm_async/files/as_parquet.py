@@ -37,9 +37,9 @@ class ParquetSink:
     def add(self, rows: Sequence[object]) -> None:
         """Write more rows."""
         self._batches.append(exact_batch(self._columns, rows))
-        rows = sum(batch.num_rows for batch in self._batches)
+        count = sum(batch.num_rows for batch in self._batches)
         size = sum(batch.nbytes for batch in self._batches)
-        if rows >= _ROWS_OF_A_GROUP or size >= _BYTES_OF_A_GROUP:
+        if count >= _ROWS_OF_A_GROUP or size >= _BYTES_OF_A_GROUP:
             self._write_group()
 
     def _write_group(self) -> None:
