@@ -259,7 +259,7 @@ class AniStream(_Closing, AsyncIterator[Ani]):
         self._look_for_actions()
         if self.drift and self._on_drift == "raise":
             await self.aclose()
-            raise self._error()
+            self._end()
         return page
 
     def _look_for_actions(self) -> None:
@@ -271,17 +271,15 @@ class AniStream(_Closing, AsyncIterator[Ani]):
             )
 
     def _end(self) -> None:
+        """Say what was noticed, once."""
         if self.drift.ended:
             return
         self._noticer.end()
-        if not self.drift:
-            return
-        _log.warning("the listing changed while it was streamed: %s", self.drift)
-        if self._on_drift == "raise":
-            raise self._error()
-
-    def _error(self) -> InventoryDriftError:
-        return InventoryDriftError(f"the listing changed while it was streamed: {self.drift}")
+        if self.drift:
+            text = f"the listing changed while it was streamed: {self.drift}"
+            _log.warning(text)
+            if self._on_drift == "raise":
+                raise InventoryDriftError(text)
 
     async def aclose(self) -> None:
         """Stop reading and wait until no task of this stream is left. Safe to call twice."""
