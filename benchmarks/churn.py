@@ -58,15 +58,16 @@ class Changing:
 
     def source(self, page_size: int, at_once: int = AT_ONCE) -> Source:
         """Where to read it from."""
-        return Source(self._fetch, asyncio.create_task, page_size, at_once, self._find)
+        return Source(self.fetch, asyncio.create_task, page_size, at_once, self.find)
 
-    async def _fetch(self, page: int, page_size: int) -> Callable[[], AniPage]:
+    async def fetch(self, page: int, page_size: int) -> Callable[[], AniPage]:
+        """A page, as it is at some moment."""
         answer = await self._serve(lambda: self._page(page, page_size))
         return partial(_same, answer)
 
-    async def _find(self, phone: str) -> Ani | None:
-        matching = lambda: next((row for row in self.rows if row.phone == phone), None)  # noqa: E731
-        return await self._serve(matching)
+    async def find(self, phone: str) -> Ani | None:
+        """The row of a number, as it is at some moment."""
+        return await self._serve(lambda: self._row_of(phone))
 
     async def _serve(self, answer: Callable[[], T]) -> T:
         """Answer at some moment, with the listing as it stands then; before it, it may change."""
@@ -81,6 +82,9 @@ class Changing:
     async def _turns(self) -> None:
         for _ in range(self._rng.randrange(_MOST_TURNS)):
             await asyncio.sleep(0)
+
+    def _row_of(self, phone: str) -> Ani | None:
+        return next((row for row in self.rows if row.phone == phone), None)
 
     def _page(self, page: int, page_size: int) -> AniPage:
         first, total = (page - 1) * page_size, len(self.rows)

@@ -183,8 +183,8 @@ async def test_one_pass_over_several_pages_does_not_claim_to_be_complete() -> No
 class Stubborn(Changing):
     """A server that gives pages of its own size, whatever it is asked for."""
 
-    async def _fetch(self, page: int, page_size: int) -> ReadPage:
-        given = (await super()._fetch(page, 100))()
+    async def fetch(self, page: int, page_size: int) -> ReadPage:
+        given = (await super().fetch(page, 100))()
         return partial(attrs.evolve, given, page_size=page_size)
 
 
@@ -201,12 +201,12 @@ def test_a_server_that_ignores_the_page_size_is_read_completely(asked: int) -> N
 class Broken(Changing):
     """One page cannot be had, in whatever size it is asked for."""
 
-    async def _fetch(self, page: int, page_size: int) -> ReadPage:
+    async def fetch(self, page: int, page_size: int) -> ReadPage:
         if page == 4:
             error = ServerError(500, "boom")
             error.page = page
             raise error
-        return await super()._fetch(page, page_size)
+        return await super().fetch(page, page_size)
 
 
 @pytest.mark.parametrize("churn", [0.0, 0.3])
