@@ -202,6 +202,7 @@ async def test_a_closed_client_ends_it() -> None:
         ({"every": timedelta(seconds=-1)}, "every must be more than 0 seconds"),
         ({"every": 1, "jitter": 1}, "jitter must be from 0 to below 1"),
         ({"every": 1, "number": "abc"}, "number must be digits"),
+        ({"every": 1, "start": [ONE]}, "start must be an Inventory, not list"),
         ({"every": 1, "page_size": 0}, "page_size must be"),
     ],
 )
