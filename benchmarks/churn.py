@@ -34,6 +34,7 @@ class Changing:
         inserts: Where new rows come.
         moves: Share of the changes that move a row to another place instead.
         updates: Share of the changes that alter a row where it is instead.
+        net: 0 for balanced churn; 1 if rows only come, -1 if they only go.
     """
 
     size: int
@@ -42,6 +43,7 @@ class Changing:
     inserts: Where = "anywhere"
     moves: float = 0.0
     updates: float = 0.0
+    net: Literal[-1, 0, 1] = 0
     changes: int = 0
     served: int = 0
     rows: list[Ani] = attrs.field(init=False)
@@ -107,14 +109,15 @@ class Changing:
         if kind < self.updates:
             self.rows[at] = attrs.evolve(self.rows[at], status=f"S{self.changes}")
             return
-        gone = self.rows.pop(at)
         if kind < self.updates + self.moves:
-            self.moved.add(gone.id)
-            self.rows.insert(self._rng.randrange(len(self.rows) + 1), gone)
+            self.moved.add(self.rows[at].id)
+            self.rows.insert(self._rng.randrange(len(self.rows)), self.rows.pop(at))
             return
-        self.stood.discard(gone.id)
-        self.rows.insert(self._place(), _row(self._next))
-        self._next += 1
+        if self.net <= 0:
+            self.stood.discard(self.rows.pop(at).id)
+        if self.net >= 0:
+            self.rows.insert(self._place(), _row(self._next))
+            self._next += 1
 
     def _place(self) -> int:
         last = len(self.rows)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 import attrs
 import pytest
@@ -70,6 +71,19 @@ def test_two_hundred_runs_under_balanced_churn(
 ) -> None:
     """At one change for each five pages at least 95 of 100 runs end complete; none lies."""
     assert count_complete(200, page_size, inserts, moves) >= 190
+
+
+@pytest.mark.parametrize("net", [-1, 1], ids=["shrinks", "grows"])
+@pytest.mark.parametrize("inserts", EVERY_WHERE)
+def test_a_listing_that_grows_or_shrinks_ends_complete_too(
+    inserts: Where, net: Literal[-1, 1]
+) -> None:
+    """Totals that move are no hindrance: what stood is shown to be there."""
+    listing = Changing(20_000, 1, churn=ONE_CHANGE_IN_FIVE_PAGES, inserts=inserts, net=net)
+    inventory = read(listing, 500)
+    assert len(listing.rows) != 20_000
+    assert inventory.complete
+    assert not listing.missing(inventory)
 
 
 @settings(max_examples=150, deadline=None)
