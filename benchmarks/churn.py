@@ -34,6 +34,7 @@ class Changing:
         inserts: Where new rows come.
         moves: Share of the changes that move a row to another place instead.
         updates: Share of the changes that alter a row where it is instead.
+        net: 0 for balanced churn; 1 if rows only come, -1 if they only go.
     """
 
     size: int
@@ -42,6 +43,7 @@ class Changing:
     inserts: Where = "anywhere"
     moves: float = 0.0
     updates: float = 0.0
+    net: Literal[-1, 0, 1] = 0
     changes: int = 0
     served: int = 0
     rows: list[Ani] = attrs.field(init=False)
@@ -58,15 +60,16 @@ class Changing:
 
     def source(self, page_size: int, at_once: int = AT_ONCE) -> Source:
         """Where to read it from."""
-        return Source(self._fetch, asyncio.create_task, page_size, at_once, self._find)
+        return Source(self.fetch, asyncio.create_task, page_size, at_once, self.find)
 
-    async def _fetch(self, page: int, page_size: int) -> Callable[[], AniPage]:
+    async def fetch(self, page: int, page_size: int) -> Callable[[], AniPage]:
+        """A page, as it is at some moment."""
         answer = await self._serve(lambda: self._page(page, page_size))
         return partial(_same, answer)
 
-    async def _find(self, phone: str) -> Ani | None:
-        matching = lambda: next((row for row in self.rows if row.phone == phone), None)  # noqa: E731
-        return await self._serve(matching)
+    async def find(self, phone: str) -> Ani | None:
+        """The row of a number, as it is at some moment."""
+        return await self._serve(lambda: self._row_of(phone))
 
     async def _serve(self, answer: Callable[[], T]) -> T:
         """Answer at some moment, with the listing as it stands then; before it, it may change."""
@@ -81,6 +84,9 @@ class Changing:
     async def _turns(self) -> None:
         for _ in range(self._rng.randrange(_MOST_TURNS)):
             await asyncio.sleep(0)
+
+    def _row_of(self, phone: str) -> Ani | None:
+        return next((row for row in self.rows if row.phone == phone), None)
 
     def _page(self, page: int, page_size: int) -> AniPage:
         first, total = (page - 1) * page_size, len(self.rows)
@@ -103,14 +109,15 @@ class Changing:
         if kind < self.updates:
             self.rows[at] = attrs.evolve(self.rows[at], status=f"S{self.changes}")
             return
-        gone = self.rows.pop(at)
         if kind < self.updates + self.moves:
-            self.moved.add(gone.id)
-            self.rows.insert(self._rng.randrange(len(self.rows) + 1), gone)
+            self.moved.add(self.rows[at].id)
+            self.rows.insert(self._rng.randrange(len(self.rows)), self.rows.pop(at))
             return
-        self.stood.discard(gone.id)
-        self.rows.insert(self._place(), _row(self._next))
-        self._next += 1
+        if self.net <= 0:
+            self.stood.discard(self.rows.pop(at).id)
+        if self.net >= 0:
+            self.rows.insert(self._place(), _row(self._next))
+            self._next += 1
 
     def _place(self) -> int:
         last = len(self.rows)

@@ -29,18 +29,21 @@ class Inventory(Sequence[Ani]):
 
     Attributes:
         rows: The numbers.
-        complete: Whether it is known that every row is here that stood throughout the read:
-            every page was read to the end, every row could be understood, as many rows came as
-            were announced, and pages are shown to fit together with nothing between them. Rows
-            that came, went or moved while it was read may be in it or not.
+        complete: Whether it is known that every row is here, once, that stood where it was
+            throughout the read. Every page was read and every row understood, and one of two
+            things shows that nothing is between the pages: two passes agree, with as many rows
+            as were announced; or answers that hold the same rows join the first page to the
+            last (how that proves it is told in ``nrm_async/listing/seams.py``). Rows that came,
+            went or moved while it was read may be in it or not.
         consistent: Whether two passes over all pages, one after the other, found the same rows
-            in the same order (or as many of them as were announced): then nothing changed.
-            One pass alone shows that only of a single page.
+            in the same order, or just as many as were announced: then nothing changed between
+            them. One pass alone shows that only of a single page, read at one moment.
         passes: Passes over all pages.
         pages: Pages that were given out, over all passes.
         requests: Pages asked for, over all passes and for single spots, answered or not; a page
             that was tried again counts once.
-        duplicates: Rows dropped because their ``id`` had come already in the same pass.
+        duplicates: Rows dropped because their ``id`` had come already in the same pass, over
+            all passes.
         malformed: Rows that could not be understood, as they were last seen; each tells its
             ``path``.
         missing: Why pages of the last pass are missing, if any are; each error tells its

@@ -1,15 +1,12 @@
 """One inventory out of several passes: every row as it was last seen; no I/O."""
 
-from collections.abc import Mapping
 from operator import itemgetter
-from typing import TypeAlias
 
 import attrs
 
+from nrm_async.listing.reading import Seen
 from nrm_async.listing.seams import Seams
 from nrm_async.models import Ani
-
-Seen: TypeAlias = tuple[int, Ani]  # rows before it, when it was seen, and the row
 
 
 @attrs.frozen
@@ -34,14 +31,16 @@ class Merged:
         return tuple([row for _, row in sorted(self.rows.values(), key=itemgetter(0))])
 
 
-def merge(seams: Seams, looked: Mapping[str, Seen]) -> Merged:
+def merge(seams: Seams) -> Merged:
     """Put the passes, and the single looks after them, together.
 
     A row that only an earlier pass saw may have been lost by the later ones, so it stays, unless
     a later run holds what was on either side of it and not the row itself.
     """
-    merged = Merged(dict(looked), {})
+    merged = Merged({}, {})
     for reading in reversed(seams.readings):
+        for key, seen in reading.looked.items():
+            merged.rows.setdefault(key, seen)
         for key, row in reading.rows.items():
             if key in merged.rows or key in merged.gone:
                 continue

@@ -1,11 +1,14 @@
 """One pass over all pages: its rows by id, where each was seen, and what was odd."""
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, TypeAlias
 
 import attrs
 
 from nrm_async.errors import NRMError
 from nrm_async.models import Ani, AniPage, MalformedRow
+
+Seen: TypeAlias = tuple[int, Ani]  # how many rows were before it, and the row
 
 # A place is a page and an index on it in one number: rows next to each other have places next
 # to each other, and the last of one page has no neighbour on the next.
@@ -30,15 +33,15 @@ class Reading:
         number: Which pass it is, from 1.
         page_size: Rows asked for on each page.
         step: Rows from one page to the next: fewer than asked for where the server gives fewer.
-        rows: The rows by ``id``, in page order.
-        places: Where each of them was seen first: see ``page_of``.
+        rows: The rows by ``id`` that no later pass has seen, in page order: one is enough.
+        places: Where each row was seen first, in page order: see ``page_of``.
         sizes: Rows on each page, those that cannot be read included.
         ends: Whether the last page was the end of the listing when it was read.
         totals: What the pages said of the number of rows.
         duplicates: Rows that had come already.
         malformed: Rows that could not be understood.
         missing: Why pages are missing.
-        requests: Pages asked for.
+        looked: Rows of the single looks after this pass, each with the rows before it then.
     """
 
     number: int
@@ -52,7 +55,7 @@ class Reading:
     duplicates: int = 0
     malformed: list[MalformedRow] = attrs.field(factory=list)
     missing: tuple[NRMError, ...] = ()
-    requests: int = 0
+    looked: dict[str, Seen] = attrs.field(factory=dict)
 
     def add(self, page: AniPage) -> tuple[str, ...]:
         """Take the next page in order; returns the ids on it."""
@@ -67,12 +70,23 @@ class Reading:
         return ids
 
     def _note(self, page: AniPage, ids: tuple[str, ...]) -> None:
-        before, place = len(self.rows), page.page * _PAGE
+        before, place = len(self.places), page.page * _PAGE
         for index, (key, row) in enumerate(zip(ids, page.data, strict=True)):
-            if key not in self.rows:
+            if key not in self.places:
                 self.rows[key] = row
                 self.places[key] = place + index
-        self.duplicates += len(ids) - (len(self.rows) - before)
+        self.duplicates += len(ids) - (len(self.places) - before)
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """Let go of rows that a later pass has seen; where they were is still known."""
+        for key in ids:
+            self.rows.pop(key, None)
+
+    def look(self, page: AniPage) -> None:
+        """Take a single look after this pass."""
+        start = (page.page - 1) * page.page_size
+        for index, row in enumerate(page.data):
+            self.looked[str(row.id)] = start + index, row
 
     def _is_end(self, page: AniPage, size: int) -> bool:
         if page.total_anis is None:
@@ -90,7 +104,7 @@ class Reading:
     @property
     def read(self) -> int:
         """Rows that came, those that cannot be read included."""
-        return len(self.rows) + len(self.malformed)
+        return len(self.places) + len(self.malformed)
 
     def lacks(self, rows: int) -> bool:
         """Whether more rows were announced, on every page, than these."""
@@ -103,6 +117,6 @@ class Reading:
         The same rows in the same order, or as many of them as were announced all along: then
         no row that was there between the passes can be one that neither of them found.
         """
-        if self.missing or other.missing or self.rows.keys() != other.rows.keys():
+        if self.missing or other.missing or self.places.keys() != other.places.keys():
             return False
-        return list(self.rows) == list(other.rows) or self.totals | other.totals == {self.read}
+        return list(self.places) == list(other.places) or self.totals | other.totals == {self.read}

@@ -74,6 +74,8 @@ class Seams:
         """Take the next page of the pass under way."""
         reading = self.readings[-1]
         ids = reading.add(page)
+        for earlier in self.readings[:-1]:
+            earlier.forget(ids)
         run = (reading.number, page.page)
         if page.page == 1:
             self._joined.join(run, _START)
@@ -86,7 +88,8 @@ class Seams:
             self._joined.join((reading.number, max(reading.sizes)), _END)
 
     def add_look(self, page: AniPage) -> None:
-        """Take a single look."""
+        """Take a single look after the last pass."""
+        self.readings[-1].look(page)
         self.looks += 1
         run = ("look", self.looks)
         start = (page.page - 1) * page.page_size

@@ -218,6 +218,7 @@ class AniStream(_Closing, AsyncIterator[Ani]):
         self._on_drift = on_drift
         self._acted = acted
         self._acted_before: int | None = None
+        self._has_told = False
         self._noticer = Noticer.over(pages.window + 1)
         self._rows: Iterator[Ani] = iter(())
         self._malformed: list[MalformedRow] = []
@@ -253,13 +254,14 @@ class AniStream(_Closing, AsyncIterator[Ani]):
         try:
             page = await anext(self._pages)
         except StopAsyncIteration:
-            self._end()
+            self._noticer.end()
+            self._tell()
             raise
         self._noticer.observe(page)
         self._look_for_actions()
         if self.drift and self._on_drift == "raise":
             await self.aclose()
-            raise self._error()
+            self._tell()
         return page
 
     def _look_for_actions(self) -> None:
@@ -270,18 +272,15 @@ class AniStream(_Closing, AsyncIterator[Ani]):
                 "stream: read the inventory first, act second"
             )
 
-    def _end(self) -> None:
-        if self.drift.ended:
+    def _tell(self) -> None:
+        """Say what was noticed, once."""
+        if not self.drift or self._has_told:
             return
-        self._noticer.end()
-        if not self.drift:
-            return
-        _log.warning("the listing changed while it was streamed: %s", self.drift)
+        self._has_told = True
+        text = f"the listing changed while it was streamed: {self.drift}"
+        _log.warning(text)
         if self._on_drift == "raise":
-            raise self._error()
-
-    def _error(self) -> InventoryDriftError:
-        return InventoryDriftError(f"the listing changed while it was streamed: {self.drift}")
+            raise InventoryDriftError(text)
 
     async def aclose(self) -> None:
         """Stop reading and wait until no task of this stream is left. Safe to call twice."""

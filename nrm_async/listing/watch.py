@@ -46,6 +46,8 @@ class InventoryWatch(AsyncIterator[InventoryDiff]):
         jitter: float = 0.1,
         on_error: OnError | None = None,
     ) -> None:
+        if start is not None and not isinstance(start, Inventory):
+            raise InvalidRequestError(f"start must be an Inventory, not {type(start).__name__}")
         self._read = read
         self._every = _seconds("every", every)
         self._jitter = _share("jitter", jitter)

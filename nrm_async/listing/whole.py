@@ -8,11 +8,11 @@ import attrs
 
 from nrm_async.errors import InventoryDriftError
 from nrm_async.inventory import Inventory
-from nrm_async.listing.merge import Merged, Seen, merge
+from nrm_async.listing.merge import Merged, merge
 from nrm_async.listing.reading import Reading
 from nrm_async.listing.seams import SMALLEST, Seams, window
 from nrm_async.listing.source import Found, Source, Spot
-from nrm_async.models import Ani, AniPage
+from nrm_async.models import Ani
 
 OnDrift: TypeAlias = Literal["repair", "report", "raise"]
 
@@ -40,8 +40,8 @@ async def read_inventory(source: Source, on_drift: OnDrift) -> Inventory:
             await read.look_at_seams()
     if on_drift == "raise" and not read.is_consistent:
         raise InventoryDriftError(
-            f"the inventory changed while it was read: {len(read.readings[0].rows)} numbers in "
-            f"the first pass, {len(read.readings[-1].rows)} in the second, or other ones"
+            f"the inventory changed while it was read: {read.readings[0].read} numbers in "
+            f"the first pass, {read.readings[-1].read} in the second, or other ones"
         )
     inventory = read.inventory(await read.rows())
     elapsed = clock() - begun
@@ -55,7 +55,6 @@ class _Read:
     source: Source
     on_drift: OnDrift
     seams: Seams = attrs.field(factory=Seams)
-    looked: dict[str, Seen] = attrs.field(factory=dict)
     requests: int = 0
     pages: int = 0
     is_consistent: bool = False
@@ -121,23 +120,17 @@ class _Read:
                 seam = seams[page.page, page.page_size]
                 self.seams.add_look(page)
                 self.pages += 1
-                self._note(page)
                 shift = self.seams.shift(page)
                 if shift is not None:
                     aims[seam] = seam + shift
             self.requests += pages.requests
         return {seam: aims[seam] for seam in self.seams.open_seams() if seam in aims}
 
-    def _note(self, page: AniPage) -> None:
-        start = (page.page - 1) * page.page_size
-        for index, row in enumerate(page.data):
-            self.looked[str(row.id)] = start + index, row
-
     async def rows(self) -> tuple[Ani, ...]:
         """Every row that is known to be there, or may be, in page order."""
         if self.is_consistent:
             return tuple(self.readings[-1].rows.values())
-        merged = merge(self.seams, self.looked)
+        merged = merge(self.seams)
         if self.on_drift == "repair":
             await self._ask_for(merged)
         return merged.in_order()

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Literal, assert_type
 
 import aiohttp
@@ -14,8 +14,11 @@ from nrm_async import (
     AniStream,
     BatchReport,
     CallResult,
+    Change,
+    Drift,
     Failed,
     Inventory,
+    InventoryDiff,
     NRMClient,
     NRMError,
     Outcome,
@@ -26,7 +29,9 @@ from nrm_async import (
     Remediate,
     RetryPolicy,
     Succeeded,
+    Summary,
     Timeouts,
+    diff,
 )
 
 
@@ -56,7 +61,21 @@ async def read(client: NRMClient) -> None:
     inventory = await client.inventory(on_drift="report")
     assert_type(inventory, Inventory)
     assert_type([row.phone for row in inventory], list[str])
+    assert_type(inventory.by_phone("2345678901"), Ani | None)
+    assert_type(inventory.where(lambda row: row.is_active, state="TX"), Inventory)
+    assert_type(inventory.group_by(lambda row: len(row.phone)), dict[int, Inventory])
+    assert_type(inventory.summary(), Summary)
+    assert_type(inventory.started, datetime | None)
+    assert_type(stream.drift, Drift)
     assert_type(await client.find_ani("2345678901"), Ani | None)
+
+
+async def watch(client: NRMClient, saved: Inventory) -> None:
+    async for found in client.watch(every=timedelta(minutes=5), start=saved, on_error=print):
+        assert_type(found, InventoryDiff)
+        assert_type(found.added, tuple[Ani, ...])
+        assert_type(found.changed, tuple[Change, ...])
+    assert_type(diff(saved, await client.inventory()), InventoryDiff)
 
 
 async def act(client: NRMClient, ani: Ani) -> None:
