@@ -1,9 +1,11 @@
 """Actions on many numbers, and what became of each."""
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
@@ -43,7 +45,7 @@ class Files:
     """The file of numbers to act on, and the one for the report, if there are any.
 
     Raises:
-        InvalidRequestError: The name of the report tells no form.
+        InvalidRequestError: The report could not be written there, or its name tells no form.
     """
 
     numbers: str | None = None
@@ -52,6 +54,9 @@ class Files:
     def __attrs_post_init__(self) -> None:
         if self.report is not None:
             format_of(self.report)
+            folder = Path(self.report).absolute().parent
+            if not os.access(folder, os.W_OK):  # told now, not when all is done
+                raise InvalidRequestError(f"--report cannot be written: {folder} takes no files")
 
     def actions(
         self, name: ActionName, options: Mapping[str, Any]
@@ -132,12 +137,12 @@ async def _finished(
         return await call
     except BaseException as error:
         report = getattr(error, "report", None)
-        if isinstance(report, BatchReport):
-            files.save(report)
         if isinstance(report, BatchReport) and not output.is_closed:
             output.end(report)
             if isinstance(error, asyncio.CancelledError):
                 complain("interrupted: what is not shown was not begun")
+        if isinstance(report, BatchReport):
+            files.save(report)
         raise
 
 

@@ -82,7 +82,7 @@ def _encoders(guard: Callable[[str], str]) -> Mapping[Kind, Callable[[Any], str]
         Kind.NUMBER: repr,
         Kind.COUNT: str,
         Kind.FLAG: lambda value: "true" if value else "false",
-        Kind.DAY: date.isoformat,
+        Kind.DAY: lambda value: guard(value.isoformat()),
         Kind.MOMENT: datetime.isoformat,
         Kind.JSON: lambda value: json_text(value) if value else "",
     }
@@ -108,6 +108,8 @@ def _titles(header: Record | None, columns: Sequence[Column]) -> list[str]:
     for column in columns:
         if column.is_required and column.name not in titles:
             raise FileFormatError(f"line {header.first}: there is no column {column.name!r}")
+        if titles.count(column.name) > 1:
+            raise FileFormatError(f"line {header.first}: two columns are called {column.name!r}")
     return titles
 
 
@@ -175,7 +177,7 @@ _DECODE: Final[Mapping[Kind, Callable[[str], Any]]] = {
     Kind.NUMBER: _number,
     Kind.COUNT: int,
     Kind.FLAG: _flag,
-    Kind.DAY: date.fromisoformat,
+    Kind.DAY: lambda cell: date.fromisoformat(unguarded(cell)),
     Kind.MOMENT: datetime.fromisoformat,
     Kind.JSON: _object,
 }

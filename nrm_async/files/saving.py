@@ -29,8 +29,9 @@ def save_inventory(
         format: ``csv``, ``jsonl`` or ``parquet`` (the extra ``parquet``); ``None`` goes by the
             file's suffix. ``.csv.gz`` and ``.jsonl.gz`` are compressed.
         for_spreadsheet: For CSV that people open in a spreadsheet: guards phone numbers, dates
-            and the like with an apostrophe too, so that they stay as they are. Formulas are
-            guarded in any case, and reading takes all guards off.
+            and the like with an apostrophe too, so that they stay as they are; figures and
+            whole-number ids stay numbers. Formulas are guarded in any case, and reading takes
+            all guards off.
         on_progress: Called now and then with how many rows are written, in the thread that
             writes them.
 

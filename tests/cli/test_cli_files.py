@@ -94,6 +94,7 @@ async def test_a_bar_moves_on_a_terminal_only(sandbox: Sandbox, tmp_path: Path) 
         ("watch", "--every", "0"),
         ("pause", "--file", "nowhere.csv"),
         ("pause", "2345678901", "--report", "report.xlsx"),
+        ("pause", "2345678901", "--report", "nowhere/report.csv"),
         ("activate", "2345678901"),
         ("pause",),
     ],

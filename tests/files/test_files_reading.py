@@ -2,6 +2,7 @@
 
 import csv
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,8 @@ def test_phone_numbers_are_plain_for_programs_and_guarded_for_spreadsheets(tmp_p
     save_inventory(path, rows, for_spreadsheet=True)
     assert path.read_bytes().startswith(b"\xef\xbb\xbfid,phone,")
     assert "1,'0123456789,Acme," in path.read_text()
+    save_inventory(path, [Ani(1, "1", date_activated=date(2026, 5, 27))], for_spreadsheet=True)
+    assert ",'2026-05-27," in path.read_text()
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -81,6 +84,7 @@ BROKEN = {
     "too few cells": ("csv", CSV + "\n2,1\n", "line 4: 2 cells, the header has 5"),
     "a quote left open": ("csv", CSV + '2,"1,,\n3,1,,,', "line 3: unexpected end of data"),
     "no column phone": ("csv", "id,telephone\n1,2\n", "line 1: there is no column 'phone'"),
+    "two columns phone": ("csv", "id,phone,phone\n1,2,3\n", "two columns are called 'phone'"),
     "an empty file": ("csv", "", "it is empty"),
     "no JSON": ("jsonl", JSON + "{", "line 2: no JSON"),
     "a list": ("jsonl", JSON + "\n[1]", "line 3: must be an object, not list"),
