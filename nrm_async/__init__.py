@@ -1,7 +1,8 @@
 """Asyncio client for outboundIQ's NRM API: what users import, and nothing else.
 
 Start at ``NRMClient``; what became of each action is in ``results``, what can go wrong in
-``errors``. The sandbox is in ``nrm_async.sandbox`` and is not loaded from here.
+``errors``. Files are in ``nrm_async.files``, the sandbox in ``nrm_async.sandbox``; neither is
+loaded from here.
 """
 
 from nrm_async._session import ClientState

@@ -33,6 +33,17 @@ from nrm_async import (
     Timeouts,
     diff,
 )
+from nrm_async.files import (
+    BadInput,
+    load_inventory,
+    load_report,
+    read_actions,
+    read_anis,
+    save_anis,
+    save_inventory,
+    save_report,
+    save_results,
+)
 
 
 async def construct(session: aiohttp.ClientSession) -> None:
@@ -124,6 +135,20 @@ async def act_on_many(client: NRMClient, anis: list[Ani]) -> None:
     async with streamed as results:
         async for result in results:
             narrow(result)
+
+
+async def files(client: NRMClient, inventory: Inventory, report: BatchReport) -> None:
+    assert_type(save_inventory("numbers.csv", inventory, for_spreadsheet=True), int)
+    assert_type(save_report("report.parquet", report), int)
+    assert_type(await save_anis("numbers.bin", client.anis(), format="jsonl"), int)
+    assert_type(load_inventory("numbers.csv"), Inventory)
+    assert_type(load_report("report.csv"), BatchReport)
+    assert_type(next(read_anis("numbers.csv")), Ani)
+    assert_type(next(read_actions("numbers.csv", Pause)), Pause | Activate | Remediate | BadInput)
+    await client.run_batch(read_actions("numbers.csv"))
+    await client.pause_many(read_actions("numbers.csv", Pause, note="rest"))
+    async with client.stream_batch(read_actions("numbers.csv")) as results:
+        assert_type(await save_results("report.jsonl", results), int)
 
 
 def narrow(result: CallResult) -> None:
