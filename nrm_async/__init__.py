@@ -1,7 +1,8 @@
 """Asyncio client for outboundIQ's NRM API: what users import, and nothing else.
 
 Start at ``NRMClient``; what became of each action is in ``results``, what can go wrong in
-``errors``. The sandbox is in ``nrm_async.sandbox`` and is not loaded from here.
+``errors``. Files are in ``nrm_async.files``, the sandbox in ``nrm_async.sandbox``; neither is
+loaded from here.
 """
 
 from nrm_async._session import ClientState
@@ -18,6 +19,7 @@ from nrm_async.errors import (
     ClientStateError,
     ClientTimeoutError,
     ConfigurationError,
+    FileFormatError,
     InvalidRequestError,
     InventoryDriftError,
     NotSentError,
@@ -30,8 +32,8 @@ from nrm_async.errors import (
     TransportError,
 )
 from nrm_async.events import Event
-from nrm_async.inventory import Inventory
-from nrm_async.listing import AniStream, PageStream
+from nrm_async.inventory import Change, Inventory, InventoryDiff, Summary, diff
+from nrm_async.listing import AniStream, Drift, InventoryWatch, PageStream
 from nrm_async.models import Ani, AniPage, MalformedRow, Receipt
 from nrm_async.results import BatchReport, CallResult, Failed, Outcome, Succeeded
 from nrm_async.stats import BreakerState, ClientStats
@@ -50,17 +52,22 @@ __all__ = [
     "BatchStoppedError",
     "BreakerState",
     "CallResult",
+    "Change",
     "ClientState",
     "ClientStateError",
     "ClientStats",
     "ClientTimeoutError",
     "ConfigurationError",
     "ConfirmPolicy",
+    "Drift",
     "Event",
     "Failed",
+    "FileFormatError",
     "InvalidRequestError",
     "Inventory",
+    "InventoryDiff",
     "InventoryDriftError",
+    "InventoryWatch",
     "MalformedRow",
     "NRMClient",
     "NRMError",
@@ -78,8 +85,10 @@ __all__ = [
     "RetryPolicy",
     "ServerError",
     "Succeeded",
+    "Summary",
     "Timeouts",
     "TransportError",
     "__version__",
+    "diff",
     "normalize_ani",
 ]

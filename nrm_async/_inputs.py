@@ -3,13 +3,32 @@
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from typing import Any, TypeAlias, TypeVar
 
+import attrs
+
 from nrm_async.actions import Action, Activate, AniLike, Pause, Remediate
 from nrm_async.errors import InvalidRequestError
 from nrm_async.results import CallResult, Failed, Succeeded
 
-AniInput: TypeAlias = AniLike | Action | CallResult
+
+@attrs.frozen
+class BadInput:
+    """An input that is known to be bad, such as a line of a file: its result tells why.
+
+    Attributes:
+        text: What stands in the number's place.
+        error: Why no action can be made of it.
+    """
+
+    text: str
+    error: InvalidRequestError
+
+    def __str__(self) -> str:
+        return self.text
+
+
+AniInput: TypeAlias = AniLike | Action | CallResult | BadInput
 AniInputs: TypeAlias = Iterable[AniInput] | AsyncIterable[AniInput]
-ActionInput: TypeAlias = Action | CallResult
+ActionInput: TypeAlias = Action | CallResult | BadInput
 ActionInputs: TypeAlias = Iterable[ActionInput] | AsyncIterable[ActionInput]
 
 
@@ -34,6 +53,8 @@ def given_action(item: object) -> Action:
         return item
     if isinstance(item, Succeeded | Failed) and item.action is not None:
         return item.action
+    if isinstance(item, BadInput):
+        raise item.error
     raise InvalidRequestError(
         f"an input must be an action, such as Pause('2345678901'), not {type(item).__name__}"
     )
@@ -48,7 +69,7 @@ def preparer(kind: type[A], **options: Any) -> Callable[[object], A]:
     checked = {name: getattr(sample, name) for name in options}
 
     def prepare(item: Any) -> A:
-        if not isinstance(item, Action | Succeeded | Failed):
+        if not isinstance(item, Action | Succeeded | Failed | BadInput):
             made: A = kind(item, **checked)
             return made
         action = given_action(item)

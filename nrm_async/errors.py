@@ -17,6 +17,7 @@
     │   └── ServerError           5xx
     ├── ResponseError             a 2xx whose body breaks the contract
     ├── InventoryDriftError       the inventory changed while it was read
+    ├── FileFormatError           a file is not what it should be (also a ValueError)
     ├── BatchStoppedError         the item was not begun, because its batch was stopped
     └── BatchError                raised on request by ``BatchReport.raise_if_failed``
 
@@ -36,6 +37,7 @@ __all__ = [
     "ClientStateError",
     "ClientTimeoutError",
     "ConfigurationError",
+    "FileFormatError",
     "InvalidRequestError",
     "InventoryDriftError",
     "NRMError",
@@ -248,6 +250,10 @@ class ResponseError(NRMError):
 
 class InventoryDriftError(NRMError):
     """The inventory kept changing while it was read, and the caller asked to be told."""
+
+
+class FileFormatError(NRMError, ValueError):
+    """A file cannot be read as what it should be; the message names the file, line and rule."""
 
 
 class BatchStoppedError(NRMError):

@@ -21,7 +21,7 @@ from nrm_async import (
     ResponseError,
 )
 from nrm_async.errors import ServerError
-from nrm_async.listing import Course, read_inventory
+from nrm_async.listing import Course, Source, read_inventory
 from tests.conftest import make_page, make_row
 
 PAGE_SIZE = 10
@@ -37,7 +37,7 @@ class Server:
     in_flight: int = 0
     most_in_flight: int = 0
 
-    async def fetch(self, page: int) -> Callable[[], AniPage]:
+    async def fetch(self, page: int, _size: int = PAGE_SIZE) -> Callable[[], AniPage]:
         self.asked.append(page)
         self.in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self.in_flight)
@@ -48,7 +48,10 @@ class Server:
             self.in_flight -= 1
 
     def stream(self, prefetch: int = 4) -> PageStream:
-        return PageStream(self.fetch, asyncio.create_task, page_size=PAGE_SIZE, prefetch=prefetch)
+        return self.source(prefetch).pages()
+
+    def source(self, prefetch: int = 4) -> Source:
+        return Source(self.fetch, asyncio.create_task, PAGE_SIZE, prefetch)
 
 
 def honest(total: int) -> Server:
@@ -282,7 +285,7 @@ async def test_rows_that_cannot_be_read_are_named_by_the_stream() -> None:
 @pytest.mark.looptime
 async def test_an_inventory_is_consistent_when_two_passes_agree() -> None:
     """Two equal passes make it complete and consistent."""
-    inventory = await read_inventory(honest(57).stream, "repair")
+    inventory = await read_inventory(honest(57).source(), "repair")
     assert [row.id for row in inventory] == list(range(57))
     assert (inventory.complete, inventory.consistent, inventory.passes) == (True, True, 2)
     assert inventory.pages == 12
@@ -306,21 +309,21 @@ class Shifting:
         truth = make_page(page, PAGE_SIZE, total)
         return attrs.evolve(truth, data=rows)
 
-    def stream(self) -> PageStream:
-        return Server(self.page, latency=0).stream(prefetch=1)
+    def source(self) -> Source:
+        return Server(self.page, latency=0).source(prefetch=1)
 
 
 async def test_drift_is_repaired_by_reading_again() -> None:
     """A row that slipped between two pages is found by the next passes."""
     shifting = Shifting(shifts=1)
-    inventory = await read_inventory(shifting.stream, "repair")
+    inventory = await read_inventory(shifting.source(), "repair")
     assert [row.id for row in inventory] == list(range(1, 50))
     assert (inventory.complete, inventory.consistent, inventory.passes) == (True, True, 3)
 
 
 async def test_endless_drift_ends_in_an_inventory_that_says_so() -> None:
     """After four passes it hands over what it has, and claims nothing."""
-    inventory = await read_inventory(Shifting(shifts=100).stream, "repair")
+    inventory = await read_inventory(Shifting(shifts=100).source(), "repair")
     assert inventory.passes == 4
     assert not inventory.complete
     assert not inventory.consistent
@@ -328,7 +331,7 @@ async def test_endless_drift_ends_in_an_inventory_that_says_so() -> None:
 
 async def test_drift_is_reported_without_repair() -> None:
     """One pass, and the moved total shows."""
-    inventory = await read_inventory(Shifting(shifts=1).stream, "report")
+    inventory = await read_inventory(Shifting(shifts=1).source(), "report")
     assert inventory.passes == 1
     assert not inventory.complete
     assert not inventory.consistent
@@ -338,8 +341,8 @@ async def test_drift_is_reported_without_repair() -> None:
 async def test_drift_is_raised() -> None:
     """``"raise"`` gives no inventory that two passes do not agree on."""
     with pytest.raises(InventoryDriftError, match="changed while it was read"):
-        await read_inventory(Shifting(shifts=1).stream, "raise")
-    inventory = await read_inventory(Shifting(shifts=0).stream, "raise")
+        await read_inventory(Shifting(shifts=1).source(), "raise")
+    inventory = await read_inventory(Shifting(shifts=0).source(), "raise")
     assert inventory.complete
 
 
@@ -351,7 +354,7 @@ async def test_duplicates_are_dropped_and_counted() -> None:
         extra = (make_row(0),) if page == 2 else ()
         return attrs.evolve(whole, data=whole.data + extra)
 
-    inventory = await read_inventory(Server(pages, latency=0).stream, "report")
+    inventory = await read_inventory(Server(pages, latency=0).source(), "report")
     assert len(inventory) == 20
     assert inventory.duplicates == 1
     assert not inventory.complete
@@ -420,29 +423,19 @@ async def test_a_page_that_keeps_failing_is_named_in_a_partial_inventory() -> No
         return make_page(page, PAGE_SIZE, 100)
 
     server = Server(pages)
-
-    def forgiving() -> PageStream:
-        return PageStream(
-            server.fetch,
-            asyncio.create_task,
-            page_size=PAGE_SIZE,
-            prefetch=4,
-            skip_unreadable=True,
-        )
-
-    inventory = await read_inventory(forgiving, "report")
+    inventory = await read_inventory(server.source(), "report")
     assert [row.id for row in inventory] == [*range(30), *range(40, 100)]
     assert not inventory.complete
     assert [str(error) for error in inventory.missing] == ["HTTP 500: boom"]
     with pytest.raises(ServerError):
-        await read_inventory(server.stream, "raise")
+        await read_inventory(server.source(), "raise")
 
 
 @pytest.mark.looptime
 async def test_rows_that_were_announced_and_never_came_are_not_passed_over() -> None:
     """Two equal passes prove nothing about rows that neither of them had."""
     server = Server(lambda page: make_page(page, PAGE_SIZE, 30, total_anis=500, total_pages=3))
-    inventory = await read_inventory(server.stream, "repair")
+    inventory = await read_inventory(server.source(), "repair")
     assert len(inventory) == 30
     assert inventory.consistent
     assert not inventory.complete

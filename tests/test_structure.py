@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 RANKS = {
     "_version": 0,
     "errors": 0,
+    "_tables": 1,
     "config": 1,
     "actions": 1,
     "models": 1,
@@ -30,6 +31,7 @@ RANKS = {
     "otel": 4,
     "_limits": 4,
     "_transport": 4,
+    "files": 4,
     "_session": 5,
     "listing": 5,
     "batch": 5,
@@ -88,6 +90,13 @@ def test_only_the_wire_room_decodes() -> None:
     assert users <= {"_wire", "sandbox"}
 
 
+def test_only_files_and_tables_know_arrow() -> None:
+    """The one heavy extra is asked for where it is needed, and no import brings it along."""
+    users = {room_of(path) for path in MODULES if "pyarrow" in path.read_text()}
+    assert users <= {"_tables", "files", "inventory", "results"}
+    assert not any(_imports(path, "pyarrow") for path in MODULES)
+
+
 def _imports(path: Path, *packages: str) -> bool:
     return any(name.split(".")[0] in packages for name in imports_of(path))
 
@@ -136,7 +145,7 @@ def test_the_import_is_light() -> None:
     heavy = {
         "click", "rich", "pytest", "hypothesis", "aioresponses", "looptime", "trustme",
         "aiohttp.web", "nrm_async.sandbox", "nrm_async.cli", "uvloop", "opentelemetry",
-        "nrm_async.otel",
+        "nrm_async.otel", "pyarrow", "nrm_async.files",
     }  # fmt: skip
     assert heavy.isdisjoint(loaded)
     assert "nrm_async.client" in loaded

@@ -46,6 +46,7 @@ class Calls:
         self._policy = policy
         self._telling = Telling(session)
         self._last_known = LastKnown()
+        self.acted = 0  # actions begun so far
 
     async def fetch_page(
         self, page: int, page_size: int, number: str | None, flight: Flight
@@ -81,6 +82,7 @@ class Calls:
         self, index: int, item: object, action: Action, flight: Flight, on_unknown: OnUnknown
     ) -> CallResult:
         """Carry one action out and say what became of it. Raises nothing but cancellation."""
+        self.acted += 1
         work = self._perform(index, item, action, flight, on_unknown)
         return await self._telling.of_action(work, action.path, flight, index)
 

@@ -5,12 +5,17 @@ inside.
 
 ::
 
-    app      the commands, their arguments and help
+    app      the command, its help, and how it begins and ends
+    read_commands, act_commands  the commands, their arguments and help
     options  what several commands share: where the API is, and how hard to work it
     run      from a coroutine to an exit code: errors become one line each
     listing  the inventory, as a table or as JSON Lines
     bulk     actions on many numbers, and what became of each
     numbers  the numbers to act on, from arguments and standard input
+    source   an inventory to work on, from the API or a file
+    export   the inventory to a file or to standard output
+    overview what an inventory has in all
+    changes  what changed between two inventories, or changes from now on
     demo     a demonstration against a sandbox, checked against the sandbox's books
     bars     progress, drawn from the client's events
     serve    a sandbox until it is told to stop

@@ -1,16 +1,17 @@
-"""The commands: their arguments, their help, and nothing of what they do."""
+"""The command and its help; its parts that need no account; how it begins and ends."""
 
+import logging
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any, Final, NoReturn, TypeVar
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, NoReturn
 
 import click
 
 from nrm_async import __version__
-from nrm_async.cli.bulk import ActionName, act
+from nrm_async.cli import act_commands, read_commands
+from nrm_async.cli.changes import Complaints
 from nrm_async.cli.demo import demo
-from nrm_async.cli.listing import Wanted, list_numbers
-from nrm_async.cli.options import Connection, connection, json_lines
 from nrm_async.cli.run import INTERRUPTED, run, tolerant_output
 from nrm_async.cli.serve import serve
 from nrm_async.sandbox import Sandbox
@@ -29,11 +30,6 @@ Exit codes:
 
 _MOST_ANIS: Final = 1_000_000  # twice the largest account known; it only stops slips
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-_anis_argument: Final = click.argument("anis", metavar="ANI...", nargs=-1, required=True)
-_carrier: Final = click.option("--carrier", metavar="ID", help="Six-digit carrier id.")
-_note: Final = click.option("--note", metavar="TEXT", help="Free text.")
 _seed: Final = click.option(
     "--seed", type=int, default=1, show_default=True, help="Same seed, same numbers."
 )
@@ -43,14 +39,26 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit with its code; ``None`` takes the arguments of the process."""
     tolerant_output()
     try:
-        # Not click's standalone mode: it has words and a code of its own for Ctrl-C.
-        code = app.main(arguments, prog_name="nrm-async", standalone_mode=False)
+        with _warnings_told():
+            # Not click's standalone mode: it has words and a code of its own for Ctrl-C.
+            code = app.main(arguments, prog_name="nrm-async", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         code = error.exit_code
     except click.Abort:
         code = INTERRUPTED
     sys.exit(code)
+
+
+@contextmanager
+def _warnings_told() -> Iterator[None]:
+    """The library's warnings come as lines of the command's."""
+    log, handler = logging.getLogger("nrm_async"), Complaints(logging.WARNING)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -94,70 +102,5 @@ def _sandbox(anis: int, seed: int, port: int, api_key: str, latency: float) -> i
     return run(serve(sandbox, port))
 
 
-@app.command("anis")
-@click.option("--number", metavar="PREFIX", help="Only numbers that begin with these digits.")
-@click.option("--page", type=int, metavar="N", help="Only this page, from 1.")
-@click.option("--page-size", type=int, metavar="N", help="Rows on a page, 1 to 1000.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many numbers.")
-@json_lines
-@connection
-def _anis(
-    number: str | None,
-    page: int | None,
-    page_size: int | None,
-    limit: int | None,
-    *,
-    as_json: bool,
-    **settings: Any,
-) -> int:
-    """List the numbers of the account, as they come."""
-    wanted = Wanted(number, page, page_size, limit)
-    return run(list_numbers(Connection(**settings), wanted, as_json=as_json))
-
-
-@app.command("pause")
-@_anis_argument
-@_carrier
-@_note
-@click.option("--date", metavar="DATE", help="YYYY-MM-DD or YYYYMMDDHHMMSS; now if left out.")
-@json_lines
-@connection
-def _pause(**arguments: Any) -> int:
-    """Rest numbers: they go into their cooling-off period. '-' reads numbers from input."""
-    return _act("pause", ("carrier", "note", "date"), **arguments)
-
-
-@app.command("activate")
-@_anis_argument
-@click.option("--date", metavar="DATE", required=True, help="YYYY-MM-DD or YYYYMMDDHHMMSS.")
-@_carrier
-@_note
-@json_lines
-@connection
-def _activate(**arguments: Any) -> int:
-    """Bring rested numbers back. '-' reads numbers from input."""
-    return _act("activate", ("carrier", "note", "date"), **arguments)
-
-
-@app.command("remediate")
-@_anis_argument
-@_carrier
-@_note
-@json_lines
-@connection
-def _remediate(**arguments: Any) -> int:
-    """Ask carriers to clear spam labels. '-' reads numbers from input."""
-    return _act("remediate", ("carrier", "note"), **arguments)
-
-
-def _act(
-    name: ActionName,
-    about: tuple[str, ...],
-    *,
-    anis: tuple[str, ...],
-    as_json: bool,
-    **given: Any,
-) -> int:
-    """Run one of the actions; ``about`` names the options that describe it to the API."""
-    options = {key: given.pop(key) for key in about}
-    return run(act(name, anis, options, Connection(**given), as_json=as_json))
+for _command in (*read_commands.COMMANDS, *act_commands.COMMANDS):
+    app.add_command(_command)

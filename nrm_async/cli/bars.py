@@ -9,18 +9,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from nrm_async.events import BatchFinished, BatchStarted, Event, ItemFinished, PageRead
 
 
+def progress(screen: Console) -> Progress:
+    """Bars that move with the work, on a terminal only."""
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=screen,
+        transient=True,
+        disable=not screen.is_terminal or screen.is_dumb_terminal,
+    )
+
+
 class Bars:
     """A bar for a listing and for each batch, as long as it lasts; on a terminal only."""
 
     def __init__(self, screen: Console) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            console=screen,
-            transient=True,
-            disable=not screen.is_terminal or screen.is_dumb_terminal,
-        )
+        self._progress = progress(screen)
         self._batches: dict[int, TaskID] = {}
         self._listing: TaskID | None = None
         self._rows = 0

@@ -1,8 +1,11 @@
 """Actions on many numbers, and what became of each."""
 
 import asyncio
+import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import chain, islice
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
@@ -13,6 +16,7 @@ from nrm_async import (
     BatchReport,
     CallResult,
     Failed,
+    InvalidRequestError,
     NRMClient,
     Outcome,
     Succeeded,
@@ -21,6 +25,10 @@ from nrm_async.cli.numbers import numbers
 from nrm_async.cli.options import Connection
 from nrm_async.cli.run import AUTHENTICATION, FAILED, OK
 from nrm_async.cli.show import Cell, Column, complain, console, counted, json_line, line, table
+from nrm_async.files import BadInput, Format, read_actions, save_report
+from nrm_async.files.actions import AnyAction
+from nrm_async.files.formats import format_of
+from nrm_async.results.record import ACTIONS
 
 ActionName: TypeAlias = Literal["pause", "activate", "remediate"]
 
@@ -32,26 +40,98 @@ _CALLS: Final[Mapping[ActionName, Callable[..., Awaitable[BatchReport]]]] = {
 _COLUMNS: Final = (Column("ANI", 10), Column("Outcome", 11), Column("Status or error"))
 
 
+@attrs.frozen
+class Files:
+    """The file of numbers to act on, and the one for the report, if there are any.
+
+    Raises:
+        InvalidRequestError: The report could not be written there, or its name tells no form.
+    """
+
+    numbers: str | None = None
+    report: str | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.report is not None:
+            format_of(self.report)
+            folder = Path(self.report).absolute().parent
+            if not os.access(folder, os.W_OK):  # told now, not when all is done
+                raise InvalidRequestError(f"--report cannot be written: {folder} takes no files")
+
+    def actions(
+        self, name: ActionName, options: Mapping[str, Any]
+    ) -> Iterable[AnyAction | BadInput] | None:
+        """The actions of the file, whose header is read before anything is sent."""
+        if self.numbers is None:
+            return None
+        actions = read_actions(
+            self.numbers, ACTIONS[name], format=_format_of_list(self.numbers), **options
+        )
+        first = list(islice(actions, 1))
+        return chain(first, actions)
+
+    def save(self, report: BatchReport) -> None:
+        """Write the report, if it has a file."""
+        if self.report is not None:
+            save_report(self.report, report)
+
+
+def _format_of_list(path: str) -> Format:
+    """Lists come under any name, such as numbers.txt: what is not told is CSV."""
+    try:
+        return format_of(path)
+    except InvalidRequestError:
+        return "csv"
+
+
 async def act(
     name: ActionName,
     given: Sequence[str],
     options: Mapping[str, str | None],
+    files: Files,
     connection: Connection,
     *,
     as_json: bool,
 ) -> int:
     """Act on the numbers given and print what became of each."""
     output = _Lines(name) if as_json else _Table(console())
+    listed = files.actions(name, options)
     async with connection.client() as client:
-        call = _CALLS[name](
-            client, output.until_closed(numbers(given)), on_result=output.take, **options
-        )
-        report = await _finished(call, output)
+        inputs = output.until_closed(_inputs(name, given, options, listed))
+        if listed is None:
+            call = _CALLS[name](client, inputs, on_result=output.take, **options)
+        else:  # each line may have a date and more of its own
+            call = client.run_batch(inputs, on_result=output.take)
+        report = await _finished(call, output, files)
     output.end(report)
+    files.save(report)
     return _code_of(report)
 
 
-async def _finished(call: Awaitable[BatchReport], output: "_Table | _Lines") -> BatchReport:
+async def _inputs(
+    name: ActionName,
+    given: Sequence[str],
+    options: Mapping[str, str | None],
+    listed: Iterable[Any] | None,
+) -> AsyncIterator[Any]:
+    """The numbers given, then those of the file; with one, all of them as actions."""
+    async for number in numbers(given):
+        yield number if listed is None else _made(name, number, options)
+    for action in listed or ():
+        yield action
+
+
+def _made(name: ActionName, number: str, options: Mapping[str, str | None]) -> Any:
+    make: Any = ACTIONS[name]
+    try:
+        return make(number, **options)
+    except InvalidRequestError as error:
+        return BadInput(number, error)
+
+
+async def _finished(
+    call: Awaitable[BatchReport], output: "_Table | _Lines", files: Files
+) -> BatchReport:
     """Wait for the batch; if something ends it early, show what is known all the same."""
     try:
         return await call
@@ -61,6 +141,8 @@ async def _finished(call: Awaitable[BatchReport], output: "_Table | _Lines") -> 
             output.end(report)
             if isinstance(error, asyncio.CancelledError):
                 complain("interrupted: what is not shown was not begun")
+        if isinstance(report, BatchReport):
+            files.save(report)
         raise
 
 
@@ -76,7 +158,7 @@ class _Output:
 
     is_closed: bool = attrs.field(default=False, init=False)
 
-    async def until_closed(self, source: AsyncIterator[str]) -> AsyncIterator[str]:
+    async def until_closed(self, source: AsyncIterator[Any]) -> AsyncIterator[Any]:
         async for item in source:
             if self.is_closed:
                 return

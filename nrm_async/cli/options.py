@@ -1,20 +1,46 @@
 """What several commands share: where the API is, and how hard to work it."""
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Final, TypeVar
 
 import attrs
 import click
 
-from nrm_async import ConfigurationError, NRMClient
+from nrm_async import ConfigurationError, InvalidRequestError, NRMClient
 
 KEY_VARIABLE: Final = "OUTBOUNDIQ_API_KEY"
 
 # Every place is a task and a connection: more than this is a slip of the finger.
 _MOST_AT_ONCE: Final = 1_000
 
+_UNITS: Final = {"h": "hours", "m": "minutes", "s": "seconds"}
+_SPAN: Final = re.compile(
+    r"(?:(?P<h>[0-9.]+)h)?(?:(?P<m>[0-9.]+)m)?(?:(?P<s>[0-9.]+)s?)?", re.IGNORECASE
+)
+
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def span(text: str) -> timedelta:
+    """A length of time, such as 90s, 5m or 1h30m; a bare number is seconds.
+
+    Example:
+        >>> span("1h30m").total_seconds()
+        5400.0
+    """
+    found = _SPAN.fullmatch(text.strip())
+    try:
+        parts = {unit: float(found[key] or 0) for key, unit in _UNITS.items()} if found else {}
+        length = timedelta(**parts)
+    except (ValueError, OverflowError):
+        length = timedelta()
+    if not length:
+        raise click.BadParameter(f"{text!r} is no time: give it as 90s, 5m or 1h30m")
+    return length
 
 
 @attrs.frozen
@@ -57,3 +83,15 @@ connection: Final = _connection
 
 json_lines: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON Lines.")
 """Give a command the option to print one JSON object on each line."""
+
+existing_file: Final = click.Path(exists=True, dir_okay=False)
+"""An argument that names a file."""
+
+
+@contextmanager
+def usage() -> Iterator[None]:
+    """What the SDK refuses of the arguments is wrong usage."""
+    try:
+        yield
+    except InvalidRequestError as error:
+        raise click.UsageError(str(error)) from None

@@ -5,7 +5,8 @@ Words that come from the API may hold markup and control characters: here both a
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from typing import Final, TypeAlias
 
@@ -48,6 +49,17 @@ def console(*, quiet: bool = False) -> Console:
         force_terminal=is_terminal,
         width=None if is_terminal else _WIDTH_OF_A_PIPE,
         quiet=quiet,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+
+
+def side_screen() -> Console:
+    """Standard error, for what moves while data goes to standard output."""
+    return _Console(
+        stderr=True,
+        force_terminal=sys.stderr.isatty(),
         highlight=False,
         markup=False,
         emoji=False,
@@ -125,3 +137,14 @@ class TableWriter:
 
 def _shown(cell: Cell) -> str:
     return f"{cell:,}" if isinstance(cell, int | float) else clean(cell)
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Say on a terminal that something takes its time."""
+    screen = side_screen()
+    if not screen.is_terminal or screen.is_dumb_terminal:
+        yield
+        return
+    with screen.status(Text(clean(what))):
+        yield

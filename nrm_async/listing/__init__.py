@@ -12,12 +12,35 @@ requests for the pages behind them.
 ::
 
     course   how far to read, and when to end: no I/O
+    drift    what a stream can notice of pages that shift: no I/O
     stream   pages and rows, fetched ahead and given out in order
-    whole    a whole inventory, read until passes agree; one number out of it
+    source   opens such streams: over all pages, or over single spots
+    reading  one pass: rows by id, where each was seen, what was odd: no I/O
+    seams    whether pages fit together, shown from what is on them: no I/O
+    merge    every row as it was last seen: no I/O
+    whole    a whole inventory, read until it is known to be complete
+    one      one number
+    watch    an inventory read again and again: what changed each time
 """
 
 from nrm_async.listing.course import Course
-from nrm_async.listing.stream import AniStream, PageStream
-from nrm_async.listing.whole import OnDrift, find, read_inventory
+from nrm_async.listing.drift import Drift
+from nrm_async.listing.one import find
+from nrm_async.listing.source import Source
+from nrm_async.listing.stream import AniStream, OnStreamDrift, PageStream
+from nrm_async.listing.watch import InventoryWatch, OnError
+from nrm_async.listing.whole import OnDrift, read_inventory
 
-__all__ = ["AniStream", "Course", "OnDrift", "PageStream", "find", "read_inventory"]
+__all__ = [
+    "AniStream",
+    "Course",
+    "Drift",
+    "InventoryWatch",
+    "OnDrift",
+    "OnError",
+    "OnStreamDrift",
+    "PageStream",
+    "Source",
+    "find",
+    "read_inventory",
+]

@@ -62,6 +62,14 @@ class Course:
             raise ResponseError(f"the listing does not end: page {_MAX_PAGES:,} is not the last")
         return is_new or page.page == 1
 
+    def stop(self) -> None:
+        """Ask for nothing more."""
+        self.goes_on = False
+
+    def may_miss(self, page: int) -> bool:
+        """Whether there is a way on without this page: the first one announces the rest."""
+        return page > 1
+
     def skip(self, page: int) -> None:
         """Go on behind a page that cannot be read, as far as the pages before it told."""
         self._seen = page
@@ -104,3 +112,37 @@ class Course:
 def _pages_announced(page: AniPage, page_size: int) -> int:
     by_rows = -(-(page.total_anis or 0) // page_size)
     return min(max(page.total_pages or 0, by_rows), _MAX_PAGES)
+
+
+@attrs.define
+class Spots:
+    """A course over so many places that are known beforehand, whatever is found there.
+
+    Attributes:
+        horizon: How many places there are.
+    """
+
+    horizon: int
+    _seen: int = 0
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there are more places."""
+        return self._seen < self.horizon
+
+    def stop(self) -> None:
+        """Look at no more of them."""
+        self.horizon = 0
+
+    def may_miss(self, number: int) -> bool:  # noqa: ARG002 - as of a course over pages
+        """Any place can be left out."""
+        return True
+
+    def observe(self, page: AniPage) -> bool:  # noqa: ARG002 - as of a course over pages
+        """Count it; it is given out in any case."""
+        self._seen += 1
+        return True
+
+    def skip(self, number: int) -> None:
+        """Go on behind a place that cannot be read."""
+        self._seen = number

@@ -1,27 +1,34 @@
 """Pages and rows, fetched ahead by plain tasks and given out in order."""
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from types import TracebackType
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias
 
 from nrm_async.errors import (
     ClientStateError,
+    InventoryDriftError,
     NRMError,
     RateLimitError,
     ResponseError,
     ServerError,
     TransportError,
 )
-from nrm_async.listing.course import Course
+from nrm_async.listing.course import Course, Spots
+from nrm_async.listing.drift import Drift, Noticer
 from nrm_async.models import Ani, AniPage, MalformedRow
 
 ReadPage: TypeAlias = Callable[[], AniPage]
 FetchPage: TypeAlias = Callable[[int], Awaitable[ReadPage]]
 Fetched: TypeAlias = ReadPage | Exception
 Spawn: TypeAlias = Callable[[Coroutine[Any, Any, Fetched]], "asyncio.Task[Fetched]"]
+
+OnStreamDrift: TypeAlias = Literal["report", "raise"]
+
+_log: Final = logging.getLogger("nrm_async.listing")
 
 # What befalls one page and not all of them.
 _UNREADABLE: Final = (TransportError, ServerError, ResponseError, RateLimitError)
@@ -62,13 +69,14 @@ class PageStream(_Closing, AsyncIterator[AniPage]):
         page_size: int,
         prefetch: int,
         skip_unreadable: bool = False,
+        course: Course | Spots | None = None,
     ) -> None:
         self._fetch_page = fetch_page
         self._spawn = spawn
         self._prefetch = prefetch
         self._skip_unreadable = skip_unreadable
         self._missing: list[NRMError] = []
-        self._course = Course(page_size)
+        self._course = course or Course(page_size)
         self._window: deque[asyncio.Task[Fetched]] = deque()
         self._asked = 0
         self._is_reading = False
@@ -77,6 +85,16 @@ class PageStream(_Closing, AsyncIterator[AniPage]):
     def missing(self) -> tuple[NRMError, ...]:
         """Why pages are missing, if any are; each error tells its ``page``."""
         return tuple(self._missing)
+
+    @property
+    def window(self) -> int:
+        """Most pages fetched ahead."""
+        return self._prefetch
+
+    @property
+    def requests(self) -> int:
+        """Pages asked for so far, answered or not."""
+        return self._asked
 
     def __aiter__(self) -> Self:
         return self
@@ -119,12 +137,15 @@ class PageStream(_Closing, AsyncIterator[AniPage]):
         try:
             return _read(task.result())
         except Exception as error:
-            if number > 1 and self._skip_unreadable and isinstance(error, _UNREADABLE):
+            if self._can_skip(number) and isinstance(error, _UNREADABLE):
                 self._missing.append(error)
                 self._course.skip(number)
                 return None
             self._stop()
             raise
+
+    def _can_skip(self, number: int) -> bool:
+        return self._skip_unreadable and self._course.may_miss(number)
 
     def _observe(self, page: AniPage) -> bool:
         is_new = self._course.observe(page)
@@ -134,7 +155,7 @@ class PageStream(_Closing, AsyncIterator[AniPage]):
         return is_new
 
     def _stop(self) -> None:
-        self._course.goes_on = False
+        self._course.stop()
         self._cancel()
 
     def _cancel(self) -> None:
@@ -172,12 +193,33 @@ class AniStream(_Closing, AsyncIterator[Ani]):
     """The numbers of a listing, in page order: an async iterator, and an async context manager.
 
     Up to ``prefetch`` pages are fetched ahead, concurrently. Leaving the loop early is fine.
-    Acting on numbers while they are read shifts the pages under the reader: read the whole
-    inventory first, act second.
+
+    A stream cannot repair what shifts under it, so it notices: see ``drift``. What it noticed is
+    logged as a warning at its end too, by the logger ``nrm_async.listing``. Acting on numbers
+    while they are read, as in ``pause_many(client.anis())``, shifts the pages under the reader:
+    read the inventory first, act second.
+
+    Args:
+        pages: The pages to take the rows from.
+        on_drift: ``"report"`` notices and reads on; ``"raise"`` stops at the first sign.
+        acted: How many actions the client has sent so far.
+
+    Raises:
+        InventoryDriftError: While it is read, if ``on_drift`` is ``"raise"``.
     """
 
-    def __init__(self, pages: PageStream) -> None:
+    def __init__(
+        self,
+        pages: PageStream,
+        on_drift: OnStreamDrift = "report",
+        acted: Callable[[], int] = int,
+    ) -> None:
         self._pages = pages
+        self._on_drift = on_drift
+        self._acted = acted
+        self._acted_before: int | None = None
+        self._has_told = False
+        self._noticer = Noticer.over(pages.window + 1)
         self._rows: Iterator[Ani] = iter(())
         self._malformed: list[MalformedRow] = []
 
@@ -186,8 +228,13 @@ class AniStream(_Closing, AsyncIterator[Ani]):
         """Rows passed over so far because they could not be understood."""
         return tuple(self._malformed)
 
+    @property
+    def drift(self) -> Drift:
+        """What was noticed of pages that shift, so far; at the end of the stream, in all."""
+        return self._noticer.drift
+
     def pages(self) -> PageStream:
-        """The same listing page by page, with the envelopes."""
+        """The same listing page by page, with the envelopes; drift is not noticed there."""
         return self._pages
 
     def __aiter__(self) -> Self:
@@ -197,9 +244,43 @@ class AniStream(_Closing, AsyncIterator[Ani]):
         while True:
             for row in self._rows:
                 return row
-            page = await anext(self._pages)
+            page = await self._next_page()
             self._malformed.extend(page.malformed)
-            self._rows = iter(page)
+            self._rows = iter(self._noticer.first_time(page.data))
+
+    async def _next_page(self) -> AniPage:
+        if self._acted_before is None:
+            self._acted_before = self._acted()
+        try:
+            page = await anext(self._pages)
+        except StopAsyncIteration:
+            self._noticer.end()
+            self._tell()
+            raise
+        self._noticer.observe(page)
+        self._look_for_actions()
+        if self.drift and self._on_drift == "raise":
+            await self.aclose()
+            self._tell()
+        return page
+
+    def _look_for_actions(self) -> None:
+        """Say it when the reader acts on what is still being read."""
+        if self._acted() != self._acted_before and self._noticer.see_action():
+            _log.warning(
+                "actions are sent while numbers are streamed, which shifts the pages under the "
+                "stream: read the inventory first, act second"
+            )
+
+    def _tell(self) -> None:
+        """Say what was noticed, once."""
+        if not self.drift or self._has_told:
+            return
+        self._has_told = True
+        text = f"the listing changed while it was streamed: {self.drift}"
+        _log.warning(text)
+        if self._on_drift == "raise":
+            raise InventoryDriftError(text)
 
     async def aclose(self) -> None:
         """Stop reading and wait until no task of this stream is left. Safe to call twice."""

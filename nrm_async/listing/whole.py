@@ -1,128 +1,174 @@
-"""A whole inventory, read until two passes agree; and one number out of it."""
+"""A whole inventory, read until it is known to be complete."""
 
 import asyncio
-from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
 
 import attrs
 
-from nrm_async.errors import InventoryDriftError, NRMError, ResponseError
-from nrm_async.inventory import Inventory, is_number
-from nrm_async.listing.course import Course
-from nrm_async.listing.stream import FetchPage, PageStream
-from nrm_async.models import Ani, AniPage, MalformedRow
+from nrm_async.errors import InventoryDriftError
+from nrm_async.inventory import Inventory
+from nrm_async.listing.merge import Merged, merge
+from nrm_async.listing.reading import Reading
+from nrm_async.listing.seams import SMALLEST, Seams, window
+from nrm_async.listing.source import Found, Source, Spot
+from nrm_async.models import Ani
 
 OnDrift: TypeAlias = Literal["repair", "report", "raise"]
 
 _MAX_PASSES: Final = 4
+_PASSES: Final[dict[OnDrift, int]] = {"report": 1, "raise": 2, "repair": _MAX_PASSES}
+
+# A look that misses its seam shows how far the rows have moved, so the next one is aimed better.
+_LOOKS: Final = 3
+
+_FEW: Final = 16  # numbers that may be asked for one by one, however small the listing is
 
 
-async def find(fetch_page: FetchPage, page_size: int, ani: str) -> Ani | None:
-    """The row of one number, read page after page until it is there.
-
-    Raises:
-        ResponseError: A row that cannot be understood may be the one.
-    """
-    course = Course(page_size)
-    unclear: list[MalformedRow] = []
-    while course.goes_on:
-        page = (await fetch_page(course.horizon))()
-        course.observe(page)
-        for row in page:
-            if is_number(row, ani):
-                return row
-        unclear.extend(bad for bad in page.malformed if bad.phone is None or is_number(bad, ani))
-    if unclear:
-        raise ResponseError(f"the row of {ani} cannot be read: {unclear[0]}")
-    return None
-
-
-@attrs.define
-class _Pass:
-    """One pass over all pages, and the signs of change that it saw."""
-
-    rows: dict[str, Ani] = attrs.field(factory=dict)
-    malformed: list[MalformedRow] = attrs.field(factory=list)
-    totals: set[int | None] = attrs.field(factory=set)
-    missing: tuple[NRMError, ...] = ()
-    duplicates: int = 0
-    pages: int = 0
-
-    def add(self, page: AniPage) -> None:
-        self.pages += 1
-        self.totals.add(page.total_anis)
-        self.malformed.extend(page.malformed)
-        before = len(self.rows)
-        for row in page.data:
-            self.rows.setdefault(str(row.id), row)
-        self.duplicates += len(page.data) - (len(self.rows) - before)
-
-    @property
-    def has_drifted(self) -> bool:
-        read = len(self.rows) + len(self.malformed)
-        return self.duplicates > 0 or bool(self.totals - {None, read})
-
-    @property
-    def lacks_rows(self) -> bool:
-        """Whether more rows were announced, on every page, than came."""
-        known = [total for total in self.totals if total is not None]
-        return bool(known) and len(self.rows) + len(self.malformed) < min(known)
-
-    def agrees_with(self, other: "_Pass") -> bool:
-        """Whether both passes found the same rows, and all of them."""
-        return not (self.missing or other.missing) and self.rows.keys() == other.rows.keys()
-
-
-async def read_inventory(open_pages: Callable[[], PageStream], on_drift: OnDrift) -> Inventory:
-    """Read all pages, and again until two passes agree where that is asked for.
+async def read_inventory(source: Source, on_drift: OnDrift) -> Inventory:
+    """Read all pages, and again until they are known to be complete where that is asked for.
 
     Raises:
         InventoryDriftError: Two passes did not agree, and ``on_drift`` is ``"raise"``.
     """
-    started = asyncio.get_running_loop().time()
-    limit = {"report": 1, "raise": 2, "repair": _MAX_PASSES}[on_drift]
-    passes: list[_Pass] = []
-    consistent = False
-    while len(passes) < limit and not consistent:
-        passes.append(await _read_all(open_pages()))
-        consistent = len(passes) > 1 and passes[-1].agrees_with(passes[-2])
-    if on_drift == "raise" and not consistent:
+    read = _Read(source, on_drift)
+    started, clock = datetime.now(UTC), asyncio.get_running_loop().time
+    begun = clock()
+    while len(read.readings) < _PASSES[on_drift] and not read.is_known:
+        await read.read_pass()
+        if on_drift == "repair" and not read.is_consistent:
+            await read.look_at_seams()
+    if on_drift == "raise" and not read.is_consistent:
         raise InventoryDriftError(
-            f"the inventory changed while it was read: {len(passes[0].rows)} numbers in the "
-            f"first pass, {len(passes[-1].rows)} in the second, or other ones"
+            f"the inventory changed while it was read: {read.readings[0].read} numbers in "
+            f"the first pass, {read.readings[-1].read} in the second, or other ones"
         )
-    return _inventory(
-        passes, consistent=consistent, elapsed=asyncio.get_running_loop().time() - started
-    )
+    inventory = read.inventory(await read.rows())
+    elapsed = clock() - begun
+    return attrs.evolve(inventory, elapsed=elapsed, started=started, ended=datetime.now(UTC))
 
 
-async def _read_all(pages: PageStream) -> _Pass:
-    whole = _Pass()
-    async with pages:
-        async for page in pages:
-            whole.add(page)
-        whole.missing = pages.missing
-    return whole
+@attrs.define
+class _Read:
+    """The passes over one inventory, and what they show together."""
 
+    source: Source
+    on_drift: OnDrift
+    seams: Seams = attrs.field(factory=Seams)
+    requests: int = 0
+    pages: int = 0
+    is_consistent: bool = False
 
-def _inventory(passes: list[_Pass], *, consistent: bool, elapsed: float) -> Inventory:
-    last = passes[-1]
-    return Inventory(
-        rows=tuple(last.rows.values()),
-        complete=_is_complete(passes, consistent=consistent),
-        consistent=consistent,
-        passes=len(passes),
-        pages=sum(one.pages for one in passes),
-        duplicates=last.duplicates,
-        malformed=tuple(last.malformed),
-        missing=last.missing,
-        elapsed=elapsed,
-    )
+    @property
+    def readings(self) -> list[Reading]:
+        return self.seams.readings
 
+    @property
+    def is_known(self) -> bool:
+        """Whether reading again would show nothing that is not known."""
+        return self.is_consistent or (len(self.readings) > 1 and self._fits)
 
-def _is_complete(passes: list[_Pass], *, consistent: bool) -> bool:
-    last = passes[-1]
-    if last.malformed or last.missing or last.lacks_rows:
-        return False
-    # Passes that differ show that rows come and go; one pass alone shows only its own signs.
-    return consistent or (len(passes) == 1 and not last.has_drifted)
+    @property
+    def _fits(self) -> bool:
+        return self.seams.are_closed and not self.readings[-1].missing
+
+    async def read_pass(self) -> None:
+        """Read all pages."""
+        reading = Reading(len(self.readings) + 1, self._page_size())
+        self.readings.append(reading)
+        is_strict = self.on_drift == "raise"
+        async with self.source.pages(reading.page_size, skip_unreadable=not is_strict) as pages:
+            async for page in pages:
+                self.seams.add_page(page)
+                self.pages += 1
+            reading.missing = pages.missing
+            self.requests += pages.requests
+        self.seams.end_pass()
+        self.is_consistent = self._agrees()
+
+    def _page_size(self) -> int:
+        """Every second pass has its seams elsewhere, where pages are large enough to tell."""
+        if len(self.readings) % 2 == 0:
+            return self.source.page_size
+        first = self.readings[0]
+        if first.step < SMALLEST or len(first.sizes) < 2:
+            return self.source.page_size
+        return first.step - max(1, first.step // (2 * len(first.sizes)))
+
+    def _agrees(self) -> bool:
+        *before, last = self.readings
+        if before:
+            return last.agrees_with(before[-1])
+        return self._fits and len(last.sizes) == 1 and not last.lacks(last.read)
+
+    async def look_at_seams(self) -> None:
+        """Look where two pages meet that are not known to fit together."""
+        last = self.readings[-1]
+        if len(self.readings) < 2 or last.missing or last.step < SMALLEST:
+            return
+        aims = {seam: seam for seam in self.seams.open_seams()}
+        for _ in range(_LOOKS):
+            if self.seams.are_closed or not aims:
+                return
+            aims = await self._look({window(aims[seam], last.step): seam for seam in aims})
+
+    async def _look(self, seams: dict[Spot, int]) -> dict[int, int]:
+        """Look once at each seam; returns where to look again for those still open."""
+        aims: dict[int, int] = {}
+        async with self.source.spots(list(seams)) as pages:
+            async for page in pages:
+                seam = seams[page.page, page.page_size]
+                self.seams.add_look(page)
+                self.pages += 1
+                shift = self.seams.shift(page)
+                if shift is not None:
+                    aims[seam] = seam + shift
+            self.requests += pages.requests
+        return {seam: aims[seam] for seam in self.seams.open_seams() if seam in aims}
+
+    async def rows(self) -> tuple[Ani, ...]:
+        """Every row that is known to be there, or may be, in page order."""
+        if self.is_consistent:
+            return tuple(self.readings[-1].rows.values())
+        merged = merge(self.seams)
+        if self.on_drift == "repair":
+            await self._ask_for(merged)
+        return merged.in_order()
+
+    async def _ask_for(self, merged: Merged) -> None:
+        """Tell rows that were moved from those that were deleted, where it takes few requests.
+
+        A row that is not where it was may be where nobody looked since. If there are too many
+        to ask for, they are kept: a number that is not there does less harm than one missing.
+        """
+        gone = {key: row.phone for key, (_, row) in merged.gone.items()}
+        known: dict[str, Found] = {}
+        if len(gone) <= max(_FEW, len(self.readings[-1].sizes)):
+            known = await self.source.find_all(gone)
+            self.requests += len(known)
+        for key, (_, row) in tuple(merged.gone.items()):
+            found = known.get(key, row)
+            if found is not None and str(found.id) == key:
+                merged.keep(key, found)
+
+    def inventory(self, rows: tuple[Ani, ...]) -> Inventory:
+        """What is known now, with these rows."""
+        last = self.readings[-1]
+        return Inventory(
+            rows=rows,
+            complete=self._is_complete,
+            consistent=self.is_consistent,
+            passes=len(self.readings),
+            pages=self.pages,
+            duplicates=sum(reading.duplicates for reading in self.readings),
+            malformed=tuple(last.malformed),
+            missing=last.missing,
+            requests=self.requests,
+        )
+
+    @property
+    def _is_complete(self) -> bool:
+        last = self.readings[-1]
+        if last.malformed or last.missing:
+            return False
+        return self._fits or (self.is_consistent and not last.lacks(last.read))

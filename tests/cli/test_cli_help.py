@@ -5,7 +5,10 @@ import pytest
 from nrm_async import __version__
 from tests.cli.conftest import Cli
 
-COMMANDS = ("demo", "sandbox", "anis", "pause", "activate", "remediate")
+COMMANDS = (
+    "demo", "sandbox", "anis", "export", "summary", "diff", "watch", "pause", "activate",
+    "remediate",
+)  # fmt: skip
 
 
 async def test_help_names_commands_codes_and_the_key(anywhere: Cli) -> None:

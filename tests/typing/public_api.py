@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Literal, assert_type
 
 import aiohttp
@@ -15,10 +15,13 @@ from nrm_async import (
     BatchReport,
     BreakerState,
     CallResult,
+    Change,
     ClientStats,
+    Drift,
     Event,
     Failed,
     Inventory,
+    InventoryDiff,
     NRMClient,
     NRMError,
     Outcome,
@@ -29,9 +32,22 @@ from nrm_async import (
     Remediate,
     RetryPolicy,
     Succeeded,
+    Summary,
     Timeouts,
+    diff,
 )
 from nrm_async.events import CallFinished, ItemFinished, Observer
+from nrm_async.files import (
+    BadInput,
+    load_inventory,
+    load_report,
+    read_actions,
+    read_anis,
+    save_anis,
+    save_inventory,
+    save_report,
+    save_results,
+)
 from nrm_async.otel import OpenTelemetryObserver
 
 
@@ -61,7 +77,21 @@ async def read(client: NRMClient) -> None:
     inventory = await client.inventory(on_drift="report")
     assert_type(inventory, Inventory)
     assert_type([row.phone for row in inventory], list[str])
+    assert_type(inventory.by_phone("2345678901"), Ani | None)
+    assert_type(inventory.where(lambda row: row.is_active, state="TX"), Inventory)
+    assert_type(inventory.group_by(lambda row: len(row.phone)), dict[int, Inventory])
+    assert_type(inventory.summary(), Summary)
+    assert_type(inventory.started, datetime | None)
+    assert_type(stream.drift, Drift)
     assert_type(await client.find_ani("2345678901"), Ani | None)
+
+
+async def watch(client: NRMClient, saved: Inventory) -> None:
+    async for found in client.watch(every=timedelta(minutes=5), start=saved, on_error=print):
+        assert_type(found, InventoryDiff)
+        assert_type(found.added, tuple[Ani, ...])
+        assert_type(found.changed, tuple[Change, ...])
+    assert_type(diff(saved, await client.inventory()), InventoryDiff)
 
 
 async def act(client: NRMClient, ani: Ani) -> None:
@@ -110,6 +140,20 @@ async def act_on_many(client: NRMClient, anis: list[Ani]) -> None:
     async with streamed as results:
         async for result in results:
             narrow(result)
+
+
+async def files(client: NRMClient, inventory: Inventory, report: BatchReport) -> None:
+    assert_type(save_inventory("numbers.csv", inventory, for_spreadsheet=True), int)
+    assert_type(save_report("report.parquet", report), int)
+    assert_type(await save_anis("numbers.bin", client.anis(), format="jsonl"), int)
+    assert_type(load_inventory("numbers.csv"), Inventory)
+    assert_type(load_report("report.csv"), BatchReport)
+    assert_type(next(read_anis("numbers.csv")), Ani)
+    assert_type(next(read_actions("numbers.csv", Pause)), Pause | Activate | Remediate | BadInput)
+    await client.run_batch(read_actions("numbers.csv"))
+    await client.pause_many(read_actions("numbers.csv", Pause, note="rest"))
+    async with client.stream_batch(read_actions("numbers.csv")) as results:
+        assert_type(await save_results("report.jsonl", results), int)
 
 
 def narrow(result: CallResult) -> None:

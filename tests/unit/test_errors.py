@@ -14,6 +14,7 @@ from nrm_async.errors import (
     BatchError,
     ClientStateError,
     ConfigurationError,
+    FileFormatError,
     InvalidRequestError,
     NRMError,
     OutcomeUnknownError,
@@ -90,6 +91,7 @@ def test_builtin_parents() -> None:
     assert builtin == {
         ConfigurationError: ValueError,
         InvalidRequestError: ValueError,
+        FileFormatError: ValueError,
         ClientStateError: RuntimeError,
     }
 

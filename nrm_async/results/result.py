@@ -1,21 +1,17 @@
-"""What became of each call: one frozen result per input, and a report over many.
+"""What became of one call: one frozen result per input.
 
 A result never says more than is known: whether an action was applied is an ``Outcome``, and
 ``UNKNOWN`` is one of them.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
-from types import MappingProxyType
-from typing import ClassVar, Final, Literal, TypeAlias, overload
+from typing import ClassVar, Final, Literal, TypeAlias
 
 import attrs
 
 from nrm_async.actions import Action
 from nrm_async.errors import (
     AuthenticationError,
-    BatchError,
     BatchStoppedError,
     ClientStateError,
     ConfigurationError,
@@ -26,8 +22,6 @@ from nrm_async.errors import (
     RejectedError,
 )
 from nrm_async.models import Receipt
-
-__all__ = ["BatchReport", "CallResult", "Failed", "Outcome", "Succeeded", "outcome_of"]
 
 
 class Outcome(StrEnum):
@@ -155,88 +149,4 @@ def conclude(
         attempts=attempts,
         elapsed=elapsed,
         error=value,
-    )
-
-
-@attrs.frozen
-class BatchReport(Sequence[CallResult]):
-    """The results of a batch, one for each input, in input order.
-
-    Attributes:
-        results: The results.
-        elapsed: Seconds from the first input to the last result.
-
-    Example:
-        >>> report = BatchReport(())
-        >>> len(report), report.counts[Outcome.APPLIED]
-        (0, 0)
-    """
-
-    results: tuple[CallResult, ...]
-    elapsed: float = 0.0
-
-    def __repr__(self) -> str:
-        counts = ", ".join(f"{count} {outcome}" for outcome, count in self.counts.items() if count)
-        return f"<BatchReport of {len(self)}: {counts or 'nothing'}>"
-
-    def __len__(self) -> int:
-        return len(self.results)
-
-    def __iter__(self) -> Iterator[CallResult]:
-        return iter(self.results)
-
-    @overload
-    def __getitem__(self, index: int) -> CallResult: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[CallResult, ...]: ...
-    def __getitem__(self, index: int | slice) -> CallResult | tuple[CallResult, ...]:
-        return self.results[index]
-
-    @property
-    def counts(self) -> Mapping[Outcome, int]:
-        """How many results there are of each outcome; every outcome is a key."""
-        tally = Counter(result.outcome for result in self.results)
-        return MappingProxyType({outcome: tally[outcome] for outcome in Outcome})
-
-    @property
-    def ok(self) -> bool:
-        """Whether every action was applied."""
-        return all(result.ok for result in self.results)
-
-    @property
-    def succeeded(self) -> tuple[Succeeded, ...]:
-        """The results of the actions that were applied."""
-        return tuple(result for result in self.results if result.ok)
-
-    @property
-    def failed(self) -> tuple[Failed, ...]:
-        """All other results."""
-        return tuple(result for result in self.results if not result.ok)
-
-    def by_outcome(self, outcome: Outcome) -> tuple[CallResult, ...]:
-        """The results with this outcome, in input order."""
-        return tuple(result for result in self.results if result.outcome is outcome)
-
-    @property
-    def retryable(self) -> tuple[Failed, ...]:
-        """Results whose actions are safe and worth running again: give them to ``run_batch``.
-
-        These are the ``NOT_APPLIED`` ones, without the inputs that break a rule: those would
-        break it again.
-        """
-        return tuple(result for result in self.failed if _is_retryable(result))
-
-    def raise_if_failed(self) -> None:
-        """Raise a ``BatchError`` with all failed results, if there are any."""
-        if failed := self.failed:
-            raise BatchError(
-                f"{len(failed)} of {len(self)} actions did not succeed; "
-                f"the first: {failed[0].ani}: {failed[0].error}",
-                failed,
-            )
-
-
-def _is_retryable(result: Failed) -> bool:
-    return result.outcome is Outcome.NOT_APPLIED and not isinstance(
-        result.error, InvalidRequestError
     )

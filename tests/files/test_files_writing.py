@@ -1,0 +1,257 @@
+"""Writing: whole or not at all, streamed, and with the event loop left free."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from nrm_async import Ani, InvalidRequestError, NRMClient, Pause
+from nrm_async._tables import Column
+from nrm_async.files import (
+    Format,
+    load_inventory,
+    load_report,
+    read_anis,
+    save_anis,
+    save_inventory,
+    save_results,
+)
+from nrm_async.sandbox import Sandbox
+
+each_format = pytest.mark.parametrize("form", get_args(Format))
+
+KILLED = """
+import os, signal, sys
+from nrm_async import Ani
+from nrm_async.files import save_inventory
+
+def rows():
+    for number in range(20_000):
+        if number == 12_345:
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield Ani(number, str(number))
+
+save_inventory(sys.argv[1], rows())
+"""
+
+
+def names_in(folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir()]
+
+
+class BrokenError(Exception):
+    """What the rows' maker raises in the middle."""
+
+
+def breaking(count: int = 5_000) -> Iterator[Ani]:
+    for number in range(count):
+        yield Ani(number, str(number))
+    raise BrokenError
+
+
+async def breaking_stream() -> AsyncIterator[Ani]:
+    for ani in breaking_rows():
+        yield ani
+    raise BrokenError
+
+
+def breaking_rows() -> Iterator[Ani]:
+    return (Ani(number, str(number)) for number in range(5_000))
+
+
+@each_format
+@pytest.mark.parametrize("packed", ["", ".gz"])
+async def test_what_breaks_in_the_middle_leaves_the_old_file(
+    form: Format, packed: str, tmp_path: Path
+) -> None:
+    """Whoever breaks it, the rows' maker or a row that cannot be written; nothing else stays."""
+    path = tmp_path / f"numbers.{form}{packed}"
+    form_given: Format | None = form if packed and form == "parquet" else None
+    path.write_bytes(b"old")
+    with pytest.raises(BrokenError):
+        save_inventory(path, breaking(), format=form_given)
+    with pytest.raises(BrokenError):
+        await save_anis(path, breaking_stream(), format=form_given)
+    bad = [*breaking_rows(), Ani(1, "\ud800")]
+    with pytest.raises(InvalidRequestError, match="phone must be valid Unicode"):
+        save_inventory(path, bad, format=form_given)
+    with pytest.raises(InvalidRequestError, match="phone must be valid Unicode"):
+        await save_anis(path, bad, format=form_given)
+    assert path.read_bytes() == b"old"
+    assert names_in(tmp_path) == [path.name]
+
+
+@each_format
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
+def test_a_process_that_is_killed_leaves_the_old_file(form: Format, tmp_path: Path) -> None:
+    """No cleaning up happens then; the name still stands for the old file."""
+    path = tmp_path / f"numbers.{form}"
+    path.write_bytes(b"old")
+    done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert path.read_bytes() == b"old"
+
+
+@each_format
+async def test_a_write_that_is_cancelled_leaves_the_old_file(form: Format, tmp_path: Path) -> None:
+    """Cancellation in the middle waits for the thread, cleans up, and passes through."""
+    path = tmp_path / f"numbers.{form}"
+    path.write_bytes(b"old")
+    reached = asyncio.Event()
+
+    async def endless() -> AsyncIterator[Ani]:
+        number = 0
+        while True:
+            yield Ani(number, str(number))
+            number += 1
+            if number == 10_000:
+                reached.set()
+                await asyncio.sleep(0)
+
+    task = asyncio.create_task(save_anis(path, endless()))
+    await reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert path.read_bytes() == b"old"
+    assert names_in(tmp_path) == [path.name]
+
+
+async def test_cancellation_at_any_moment_leaves_no_trace(tmp_path: Path) -> None:
+    """Wherever it hits, while the file is opened, written or closed: old or new, never half."""
+    path = tmp_path / "numbers.jsonl"
+    save_inventory(path, [])
+    old = path.read_bytes()
+    rows = [Ani(number, str(number)) for number in range(4_500)]
+    for steps in range(40):
+        task = asyncio.create_task(save_anis(path, rows))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert names_in(tmp_path) == [path.name]
+        assert path.read_bytes() == old or len(list(read_anis(path))) == 4_500
+
+
+async def test_the_event_loop_stays_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening, every write and the closing happen in other threads than the loop's."""
+    threads = set()
+    real = os.fsync
+
+    def spy(handle: int) -> None:
+        threads.add(threading.get_ident())
+        real(handle)
+
+    def noting(self: Column, cells: Sequence[object]) -> None:
+        threads.add(threading.get_ident())
+
+    monkeypatch.setattr(os, "fsync", spy)
+    monkeypatch.setattr(Column, "check", noting)
+    await save_anis(tmp_path / "numbers.csv", breaking_rows())
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+@each_format
+async def test_a_stream_is_read_as_it_is_written(form: Format, tmp_path: Path) -> None:
+    """Rows are asked for a portion at a time: most of a long stream is never held."""
+    alive = most = 0
+
+    class Counted(Ani):
+        def __del__(self) -> None:
+            nonlocal alive
+            alive -= 1
+
+    async def stream() -> AsyncIterator[Ani]:
+        nonlocal alive, most
+        for number in range(30_000):
+            alive += 1
+            most = max(most, alive)
+            yield Counted(number, str(number))
+
+    assert await save_anis(tmp_path / f"numbers.{form}", stream()) == 30_000
+    assert most < 6_000
+
+
+async def test_streams_of_a_client_go_to_files(tmp_path: Path) -> None:
+    """A listing and a batch, as they come; what is loaded does not claim to be complete."""
+    async with (
+        Sandbox(anis=250) as sandbox,
+        NRMClient(sandbox.api_key, base_url=sandbox.url) as nrm,
+    ):
+        count = await save_anis(tmp_path / "numbers.parquet", nrm.anis(page_size=100))
+        loaded = load_inventory(tmp_path / "numbers.parquet")
+        assert (count, loaded.complete) == (250, False)
+        assert loaded.rows == (await nrm.inventory()).rows
+        actions = [Pause(ani) for ani in loaded if ani.is_active]
+        async with nrm.stream_batch(actions, ordered=True) as results:
+            await save_results(tmp_path / "report.jsonl", results)
+    report = load_report(tmp_path / "report.jsonl")
+    assert report.ok
+    assert [result.action for result in report] == actions
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes and links of POSIX")
+def test_a_file_keeps_its_mode_and_a_link_stays_a_link(tmp_path: Path) -> None:
+    """Replacing a file changes what is in it, and nothing about it."""
+    target, link = tmp_path / "real.csv", tmp_path / "link.csv"
+    target.write_bytes(b"old")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    save_inventory(link, [Ani(1, "1")])
+    assert link.is_symlink()
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert load_inventory(target).rows == (Ani(1, "1"),)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
+def test_a_new_file_has_the_mode_that_the_user_wants(tmp_path: Path) -> None:
+    """The umask decides, as for any other program's files."""
+    old = os.umask(0o027)
+    try:
+        save_inventory(tmp_path / "numbers.csv", [])
+    finally:
+        os.umask(old)
+    assert (tmp_path / "numbers.csv").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("numbers.xlsx", {}, "ends in none of"),
+        ("numbers.csv", {"format": "tsv"}, "format must be csv, jsonl or parquet"),
+        ("numbers.jsonl", {"for_spreadsheet": True}, "for_spreadsheet is for csv"),
+        ("", {"format": "csv"}, "path must name a file"),
+    ],
+)
+def test_bad_arguments_are_told(
+    tmp_path: Path, name: str, options: dict[str, object], words: str
+) -> None:
+    """Before anything is written, in one sentence."""
+    with pytest.raises(InvalidRequestError, match=words):
+        save_inventory(tmp_path / name, [], **options)  # type: ignore[arg-type]  # wrong on purpose
+    assert names_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("field", [{"brand": 5}, {"block_rate": "5"}, {"block_rate": True}])
+def test_a_value_of_the_wrong_kind_is_named(tmp_path: Path, field: dict[str, object]) -> None:
+    """It would come back as something else, or not at all."""
+    with pytest.raises(InvalidRequestError, match=rf"{next(iter(field))} must be"):
+        save_inventory(tmp_path / "numbers.csv", [Ani(1, "1", **field)])  # type: ignore[arg-type]
+
+
+def test_a_cell_that_no_csv_reader_takes_is_refused(tmp_path: Path) -> None:
+    """The other forms have no such limit."""
+    rows = [Ani(1, "1", extra={"long": "x" * 200_000})]
+    with pytest.raises(InvalidRequestError, match="longer than readers of CSV take"):
+        save_inventory(tmp_path / "numbers.csv", rows)
+    for name in ("numbers.jsonl", "numbers.parquet"):
+        save_inventory(tmp_path / name, rows)
+        assert list(read_anis(tmp_path / name)) == rows
