@@ -175,7 +175,7 @@ def match(result: CallResult) -> str:
             return error.message
 
 
-def watch(event: Event) -> None:
+def observe(event: Event) -> None:
     match event:
         case CallFinished(outcome=outcome, is_cancelled=is_cancelled):
             assert_type(outcome, Outcome | None)
@@ -185,7 +185,7 @@ def watch(event: Event) -> None:
 
 
 def see() -> None:
-    observer: Observer = watch
+    observer: Observer = observe
     NRMClient(on_event=observer)
     client = NRMClient(on_event=OpenTelemetryObserver())
     stats = client.stats()
