@@ -528,7 +528,7 @@ async def test_latency_holds_answers_together() -> None:
         ({"host": "192.0.2.1"}, "host must be loopback"),
         ({"host": "example.org"}, "host must be loopback"),
         ({"host": ""}, "host must be loopback"),
-        ({"now": lambda: datetime(2026, 1, 1)}, "now must answer aware datetimes"),  # noqa: DTZ001
+        ({"now": lambda: datetime(2026, 1, 1)}, "now must be aware"),  # noqa: DTZ001
     ],
 )
 def test_bad_settings_are_named(settings: dict[str, Any], message: str) -> None:
