@@ -16,6 +16,7 @@ from nrm_async.sandbox.clock import Clock
 from nrm_async.sandbox.faults import Engine, Fault, fault_of
 from nrm_async.sandbox.http import PREFIXES, Control, LoopThread, Server, Visits
 from nrm_async.sandbox.state import State
+from nrm_async.sandbox.store import Founding
 from nrm_async.sandbox.values import ActionName, Endpoint, Row
 
 FaultLike = Fault | str | Mapping[str, Any]
@@ -131,6 +132,11 @@ class Sandbox:
     def restricted_key(self) -> str:
         """A valid key of the wrong type: every call with it is answered 403."""
         return f"{self._api_key}-restricted"
+
+    @property
+    def founding(self) -> Founding:
+        """What the inventory was made from: that of the state file, where there is one."""
+        return self._account.founding
 
     @property
     def state(self) -> State:

@@ -11,7 +11,8 @@ import msgspec
 from nrm_async.sandbox.inventory.order import Order
 from nrm_async.sandbox.values import Row
 
-# Encoded rows kept at hand: about 60 MB, and all of most inventories.
+# Up to this size encoded rows are kept, about 70 MB of them; above it none are, so that no page
+# is faster than another.
 _MOST_ENCODED: Final = 100_000
 _MOST_PREFIXES: Final = 16
 _AFTER_ANY_DIGIT: Final = ":"  # sorts after "9": closes the range of a prefix
@@ -74,7 +75,8 @@ class Inventory:
 
     def row(self, index: int) -> Row:
         """The row at this index now; a new one each time."""
-        return {**self._source.row(index), **self._changes.get(index, {})}
+        row, change = self._source.row(index), self._changes.get(index)
+        return row if change is None else {**row, **change}
 
     def change(self, index: int, fields: Row) -> None:
         """Give these fields of a row other values."""
@@ -111,15 +113,14 @@ class Inventory:
 
     def encoded(self, index: int, *, text_ids: bool = False) -> bytes:
         """The row at this index now, as JSON; with its id as text where wanted."""
-        if text_ids is not self._has_text_ids or len(self._encoded) >= _MOST_ENCODED:
+        if text_ids is not self._has_text_ids:
             self._encoded.clear()
             self._has_text_ids = text_ids
         found = self._encoded.get(index)
         if found is None:
-            row = self.row(index)
-            if text_ids:
-                row["id"] = str(row["id"])
-            found = self._encoded[index] = _encode(row)
+            found = _encoded(self.row(index), text_ids)
+            if self._source.count <= _MOST_ENCODED:
+                self._encoded[index] = found
         return found
 
     def prepare(self) -> None:
@@ -151,3 +152,7 @@ class Inventory:
         if self._by_phone is None:
             self._by_phone = array("q", sorted(range(self._source.count), key=self._source.phone))
         return self._by_phone
+
+
+def _encoded(row: Row, text_ids: bool) -> bytes:
+    return _encode({**row, "id": str(row["id"])} if text_ids else row)

@@ -5,10 +5,9 @@ leads back to its row without a table.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from struct import Struct
-from typing import Final
+from typing import Final, TypeAlias
 
 from nrm_async.sandbox.inventory.areas import AREAS, Area
 from nrm_async.sandbox.inventory.shuffle import Shuffle
@@ -40,10 +39,12 @@ CAMPAIGNS: Final = (
 
 _FIRST_ID: Final = 10_001
 _HISTORY_DAYS: Final = 900
-_SHARED_SHARE: Final = 0.1  # shared between campaigns
-_IDLE_SHARE: Final = 0.02  # not dialled in the last 30 days
-_NO_PLACE: Final = 0.02  # nobody filled in the locality
-_IMPORTED_SHARE: Final = 0.01  # from an older system: nobody knows since when
+
+_FACES: Final = 1 << 16
+_SHARED: Final = int(0.1 * _FACES)  # shared between campaigns
+_IDLE: Final = int(0.02 * _FACES)  # not dialled in the last 30 days
+_NO_PLACE: Final = int(0.02 * _FACES)  # nobody filled in the locality
+_IMPORTED: Final = int(0.01 * _FACES)  # from an older system: nobody knows since when
 
 _LINES: Final = 10_000
 _EXCHANGES: Final = tuple(  # without services and fiction
@@ -53,10 +54,10 @@ _PHONES: Final = len(AREAS) * len(_EXCHANGES) * _LINES
 _AREA_AT: Final = {area.code: at for at, area in enumerate(AREAS)}
 _EXCHANGE_AT: Final = {f"{code}": at for at, code in enumerate(_EXCHANGES)}
 
-_dice: Final = Struct("<18H")
-_FACES: Final = 1 << 16
+Dice: TypeAlias = tuple[int, ...]
+"""Sixteen throws of one row, each from 0 to 65,535: ``throw * n >> 16`` is one of ``n`` faces."""
 
-Dice = Callable[[], float]
+_throws: Final = Struct("<16H").unpack
 
 
 def generate(count: int, seed: int, today: date) -> list[Row]:
@@ -64,7 +65,7 @@ def generate(count: int, seed: int, today: date) -> list[Row]:
 
     Example:
         >>> [row["phone"] for row in generate(2, 1, date(2026, 5, 27))]
-        ['8654350027', '5084424041']
+        ['9739620954', '8132969240']
     """
     made = Made(count, seed, today)
     return [made.row(index) for index in range(count)]
@@ -112,46 +113,35 @@ class Made:
 
     def row(self, index: int) -> Row:
         """The row as it begins."""
-        digest = hashlib.blake2b(index.to_bytes(8, "little"), key=self._key, digest_size=36)
-        throws: Iterator[int] = iter(_dice.unpack(digest.digest()))
-
-        def pick() -> float:
-            return next(throws) / _FACES
-
+        phone = self.phone(index)
+        digest = hashlib.blake2b(index.to_bytes(8, "little"), key=self._key, digest_size=32)
+        dice = _throws(digest.digest())
         cooling = self._is_cooling(index)
         unhealthy = index < self.count and self._by_health(index) < self._unhealthy
+        dials, contacts, blocked = _traffic(dice, unhealthy)
         return {
             "id": _FIRST_ID + index,
-            **_identity(pick, self.phone(index), cooling),
-            **self._life(pick, cooling=cooling, unhealthy=unhealthy),
+            "phone": phone,
+            **_identity(dice, AREAS[_AREA_AT[phone[:3]]], cooling),
+            **_frequencies(dice, dials, contacts),
+            **self._dates(dice, cooling, dials),
+            "last30DaysDials": dials,
+            "last30DaysContacts": contacts,
+            **_rates(dice, dials, contacts, blocked),
         }
 
     def _is_cooling(self, index: int) -> bool:
         return index < self.count and self._by_rest(index) < self._cooling
 
-    def _life(self, pick: Dice, *, cooling: bool, unhealthy: bool) -> Row:
-        """What happened to one ANI; an unhealthy one is always dialled, else it would not show."""
-        idle = pick() < _IDLE_SHARE and not unhealthy
-        dials, contacts, blocked = _traffic(pick, unhealthy)
-        if idle:
-            dials = contacts = blocked = 0
-        return {
-            **_frequencies(pick, dials, contacts),
-            **self._dates(pick, idle, cooling),
-            "last30DaysDials": dials,
-            "last30DaysContacts": contacts,
-            **_rates(pick, dials, contacts, blocked),
-        }
-
-    def _dates(self, pick: Dice, idle: bool, cooling: bool) -> Row:
+    def _dates(self, dice: Dice, cooling: bool, dials: int) -> Row:
         days = self._days
-        inventoried = 60 + int(pick() * (_HISTORY_DAYS - 60))
-        activated = inventoried - int(pick() * 15)
-        rested = int(pick() * 30)
-        dialed = int(pick() * 4) + (rested if cooling else 0)
-        imported = pick() < _IMPORTED_SHARE
+        inventoried = 60 + (dice[0] * (_HISTORY_DAYS - 60) >> 16)
+        activated = inventoried - (dice[1] * 15 >> 16)
+        rested = dice[2] * 30 >> 16
+        dialed = (dice[3] * 4 >> 16) + (rested if cooling else 0)
+        imported = dice[4] < _IMPORTED
         return {
-            "dateLastDialed": None if idle else days[dialed],
+            "dateLastDialed": days[dialed] if dials else None,
             "dateActivated": None if imported else days[activated],
             "dateDeactivated": days[rested] if cooling else None,
             "dateInventoried": None if imported else days[inventoried],
@@ -159,36 +149,41 @@ class Made:
         }
 
 
-def _identity(pick: Dice, phone: str, cooling: bool) -> Row:
-    area: Area = AREAS[_AREA_AT[phone[:3]]]
+def _identity(dice: Dice, area: Area, cooling: bool) -> Row:
     return {
-        "phone": phone,
-        "brand": BRANDS[int(pick() * len(BRANDS))],
+        "brand": BRANDS[dice[5] * len(BRANDS) >> 16],
         "status": COOLING_OFF if cooling else ACTIVE,
         "statusLabel": COOLING_OFF_LABEL if cooling else ACTIVE_LABEL,
-        "campaignName": CAMPAIGNS[int(pick() * len(CAMPAIGNS))],
+        "campaignName": CAMPAIGNS[dice[6] * len(CAMPAIGNS) >> 16],
         "areaCode": area.code,
         "region": area.region,
         "state": area.state,
-        "locality": None if pick() < _NO_PLACE else area.locality,
+        "locality": None if dice[7] < _NO_PLACE else area.locality,
     }
 
 
-def _traffic(pick: Dice, unhealthy: bool) -> tuple[int, int, int]:
-    """Dials, contacts and blocked calls of 30 days."""
-    dials = (600 if unhealthy else 40) + int(pick() * 2400)
-    contact_share = 0.03 + 0.12 * pick() if unhealthy else 0.12 + 0.33 * pick()
-    block_share = 0.25 + 0.34 * pick() if unhealthy else 0.12 * pick()
+def _traffic(dice: Dice, unhealthy: bool) -> tuple[int, int, int]:
+    """Dials, contacts and blocked calls of 30 days; a bad number is always dialled, to show it."""
+    if unhealthy:
+        dials = 600 + (dice[8] * 2400 >> 16)
+        contact_share = 0.03 + 0.12 * dice[9] / _FACES
+        block_share = 0.25 + 0.34 * dice[10] / _FACES
+    elif dice[11] < _IDLE:
+        return 0, 0, 0
+    else:
+        dials = 40 + (dice[8] * 2400 >> 16)
+        contact_share = 0.12 + 0.33 * dice[9] / _FACES
+        block_share = 0.12 * dice[10] / _FACES
     return dials, int(dials * contact_share), 1 + int(dials * block_share)
 
 
-def _rates(pick: Dice, dials: int, contacts: int, blocked: int) -> Row:
+def _rates(dice: Dice, dials: int, contacts: int, blocked: int) -> Row:
     # Busy lines keep the three rates under 100 however each of them is rounded.
-    busy = 1 + int(dials * 0.03 * pick())
+    busy = 1 + int(dials * 0.03 * dice[12] / _FACES)
     unanswered = max(dials - contacts - blocked - busy, 0)
     return {
         "contactRate": _percent(contacts, dials),
-        "successRate": _percent(int(contacts * pick()), contacts),
+        "successRate": _percent(contacts * dice[13] >> 16, contacts),
         "blockRate": _percent(blocked, dials),
         "noAnswerRate": _percent(unanswered, dials),
     }
@@ -198,12 +193,11 @@ def _percent(part: int, whole: int) -> float:
     return round(100 * part / whole, 2) if whole else 0.0
 
 
-def _frequencies(pick: Dice, dials: int, contacts: int) -> Row:
+def _frequencies(dice: Dice, dials: int, contacts: int) -> Row:
     # A shared number counts for half in a campaign: this figure may be fractional.
-    shared = pick() < _SHARED_SHARE
-    assigned = 1 + int(pick() * 6)
+    assigned = 1 + (dice[14] * 6 >> 16)
     return {
-        "frequencyAssigned": assigned + 0.5 if shared else assigned,
+        "frequencyAssigned": assigned + 0.5 if dice[15] < _SHARED else assigned,
         "frequencyDialed": dials // 10,
         "frequencyContacted": contacts // 10,
     }

@@ -5,11 +5,10 @@ A list shuffled once would take memory and time for every number of a million; t
 
 import hashlib
 import math
+import struct
 from typing import Final
 
-_ROUNDS: Final = 4
-_GOLDEN: Final = 0x9E37_79B9_7F4A_7C15  # 2**64 over the golden ratio: spreads neighbours apart
-_MASK: Final = 2**64 - 1
+_GOLDEN: Final = 0x9E37_79B1  # 2**32 over the golden ratio, a prime: spreads neighbours apart
 
 
 class Shuffle:
@@ -31,10 +30,8 @@ class Shuffle:
         self._size = size
         self._width = math.isqrt(size - 1) + 1
         self._height = -(-size // self._width)
-        digest = hashlib.blake2b(key.encode(), digest_size=8 * _ROUNDS).digest()
-        self._keys = [
-            int.from_bytes(digest[8 * part : 8 * part + 8], "little") for part in range(_ROUNDS)
-        ]
+        digest = hashlib.blake2b(key.encode(), digest_size=16).digest()
+        self._keys: tuple[int, int, int, int] = struct.unpack("<4I", digest)
 
     def __call__(self, number: int) -> int:
         """Where ``number`` comes to stand."""
@@ -51,15 +48,22 @@ class Shuffle:
         return place
 
     def _forth(self, number: int) -> int:
-        row, column = divmod(number, self._width)
-        for a, b in zip(self._keys[::2], self._keys[1::2], strict=True):
-            row = (row + (((column ^ a) * _GOLDEN & _MASK) >> 20)) % self._height
-            column = (column + (((row ^ b) * _GOLDEN & _MASK) >> 20)) % self._width
-        return row * self._width + column
+        # Written out, not as a loop: every row of every page comes through here.
+        width, height = self._width, self._height
+        a, b, c, d = self._keys
+        row, column = divmod(number, width)
+        row = (row + ((column ^ a) * _GOLDEN >> 12)) % height
+        column = (column + ((row ^ b) * _GOLDEN >> 12)) % width
+        row = (row + ((column ^ c) * _GOLDEN >> 12)) % height
+        column = (column + ((row ^ d) * _GOLDEN >> 12)) % width
+        return row * width + column
 
     def _back(self, place: int) -> int:
-        row, column = divmod(place, self._width)
-        for a, b in zip(self._keys[-2::-2], self._keys[::-2], strict=True):
-            column = (column - (((row ^ b) * _GOLDEN & _MASK) >> 20)) % self._width
-            row = (row - (((column ^ a) * _GOLDEN & _MASK) >> 20)) % self._height
-        return row * self._width + column
+        width, height = self._width, self._height
+        a, b, c, d = self._keys
+        row, column = divmod(place, width)
+        column = (column - ((row ^ d) * _GOLDEN >> 12)) % width
+        row = (row - ((column ^ c) * _GOLDEN >> 12)) % height
+        column = (column - ((row ^ b) * _GOLDEN >> 12)) % width
+        row = (row - ((column ^ a) * _GOLDEN >> 12)) % height
+        return row * width + column
