@@ -36,6 +36,7 @@ RANKS = {
     "__init__": 8,
     "sandbox": 9,
     "cli": 10,
+    "testing": 10,
     "__main__": 11,
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -132,7 +133,7 @@ def test_the_import_is_light() -> None:
     ).stdout.split()
     heavy = {
         "click", "rich", "pytest", "hypothesis", "aioresponses", "looptime", "trustme",
-        "aiohttp.web", "nrm_async.sandbox", "nrm_async.cli", "uvloop",
+        "aiohttp.web", "nrm_async.sandbox", "nrm_async.cli", "nrm_async.testing", "uvloop",
     }  # fmt: skip
     assert heavy.isdisjoint(loaded)
     assert "nrm_async.client" in loaded

@@ -254,14 +254,6 @@ class FakeTransport:
     def drop(self) -> None: ...
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave long runs out unless they are asked for."""
-    if "soak" not in config.option.markexpr:
-        long = [item for item in items if item.get_closest_marker("soak")]
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
-
-
 @asynccontextmanager
 async def open_client(world: World, **settings: Any) -> AsyncIterator[NRMClient]:
     """A client of the world, which looks for the truth at once."""

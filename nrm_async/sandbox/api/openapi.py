@@ -43,7 +43,6 @@ _ANI: Final[Schema] = {
     "type": "string",
     "pattern": ANI_PATTERN,
     "description": "Seven to fifteen digits; punctuation and the leading 1 of eleven are dropped.",
-    "examples": ["2345678901"],
 }
 _CARRIER: Final[Schema] = {"type": "string", "pattern": "^[0-9]{6}$", "examples": ["130077"]}
 _DATE: Final[Schema] = {
@@ -63,8 +62,9 @@ _ROW_TYPES: Final[Mapping[str, Schema]] = {
 }
 
 
-def description(url: str) -> Schema:
-    """The description of the API at this base URL."""
+def description(url: str, ani: str) -> Schema:
+    """The description of the API at this base URL; ``ani`` is one to try it with."""
+    example = {**_ANI, "examples": [ani]}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -77,9 +77,11 @@ def description(url: str) -> Schema:
         "security": [{"bearer": []}],
         "paths": {
             "/anis": {"get": _listing()},
-            "/pause": {"post": _action("pause", "paused", {"date": _DATE})},
-            "/activate": {"post": _action("activate", "active", {"date": _DATE}, "date")},
-            "/remediate": {"post": _action("remediate", "received request", {})},
+            "/pause": {"post": _action("pause", "paused", {"ani": example, "date": _DATE})},
+            "/activate": {
+                "post": _action("activate", "active", {"ani": example, "date": _DATE}, "date")
+            },
+            "/remediate": {"post": _action("remediate", "received request", {"ani": example})},
         },
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
@@ -116,8 +118,8 @@ def _listing() -> Schema:
     }
 
 
-def _action(name: str, success: str, more: Schema, *required: str) -> Schema:
-    body = _object({"ani": _ANI, "carrier": _CARRIER, "note": _TEXT, **more}, "ani", *required)
+def _action(name: str, success: str, fields: Schema, *required: str) -> Schema:
+    body = _object({**fields, "carrier": _CARRIER, "note": _TEXT}, "ani", *required)
     statuses = [success, "recieved request"] if name == "remediate" else [success]
     applied = _object({"status": {"enum": statuses}, "ani": _TEXT})
     refused = [_ref("schemas/Failure"), _ref("schemas/FailureV1")]

@@ -4,7 +4,7 @@ At the server's root, so that nothing of it can be mistaken for the API. It need
 on this machine only, and there is nothing to protect.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
@@ -38,6 +38,10 @@ class Controlled(Protocol):
     @property
     def url(self) -> str:
         """The base URL of the API."""
+
+    @property
+    def phones(self) -> Sequence[str]:
+        """Every number."""
 
     @property
     def books(self) -> Books:
@@ -90,7 +94,7 @@ class Control:
 
     def openapi(self, _query: Query, _body: Any, _rest: str) -> object:
         """The description of the API."""
-        return description(self.sandbox.url)
+        return description(self.sandbox.url, next(iter(self.sandbox.phones), "2345678901"))
 
     def books(self, _query: Query, _body: Any, _rest: str) -> object:
         """The books in figures."""

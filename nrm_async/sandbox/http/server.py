@@ -57,11 +57,29 @@ class _Manager(web.Server):
     def __init__(self, handle: Handle, broken: Broken) -> None:
         super().__init__(handle, handler_cancellation=True)
         self.broken = broken
+        self._transports: dict[web.RequestHandler, asyncio.Transport] = {}
 
     def __call__(self) -> web.RequestHandler:
         loop = asyncio.get_running_loop()
         # Without an access log: the books are one.
         return _Connection(self, loop=loop, access_log=None, logger=_logger)  # type: ignore[arg-type]
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        self._transports[handler] = transport
+        super().connection_made(handler, transport)
+
+    def connection_lost(
+        self, handler: web.RequestHandler, exc: BaseException | None = None
+    ) -> None:
+        self._transports.pop(handler, None)
+        super().connection_lost(handler, exc)
+
+    async def drop(self) -> None:
+        """Close what is still open, and wait until it is: the loop may end right after."""
+        for transport in tuple(self._transports.values()):
+            transport.abort()
+        while self._transports:  # noqa: ASYNC110 - yields, does not wait
+            await asyncio.sleep(0)
 
 
 class Server:
@@ -78,6 +96,7 @@ class Server:
         self._handle, self._broken = handle, broken
         self._host, self._port = host, port
         self._runner: web.ServerRunner | None = None
+        self._manager: _Manager | None = None
         self._connections: set[asyncio.Task[None]] = set()
         self.origin: str | None = None
 
@@ -88,9 +107,8 @@ class Server:
 
     async def start(self) -> None:
         """Bind and answer from now on. OSError if the port is taken."""
-        self._runner = web.ServerRunner(
-            _Manager(self._watched, self._broken), shutdown_timeout=_SHUTDOWN_TIMEOUT
-        )
+        self._manager = _Manager(self._watched, self._broken)
+        self._runner = web.ServerRunner(self._manager, shutdown_timeout=_SHUTDOWN_TIMEOUT)
         try:
             await self._runner.setup()
             site = web.TCPSite(self._runner, self._host, self._port, backlog=_BACKLOG)
@@ -110,6 +128,8 @@ class Server:
         for task in connections:
             task.cancel()
         await runner.cleanup()
+        if self._manager is not None:
+            await self._manager.drop()
         # aiohttp does not see its cancelled tasks end; whoever checks for leaks would find them.
         await asyncio.gather(*connections, return_exceptions=True)
 
