@@ -190,7 +190,7 @@ class State:
             if self._inventory.status(index) != transition.needs:
                 return transition.refusal
             effective = now if request.at is None else max(request.at, now)
-            self._commit(_entry(request, now, effective, number))
+            self._commit(_entry(request, now, effective, number), index)
             return Applied(transition.success, request.ani)
 
     def join(self) -> None:
@@ -246,12 +246,13 @@ class State:
         self._commit(_entry(request, now, now, number))
         return Applied("received request", request.ani)
 
-    def _commit(self, event: AppliedAction | Joined | Left) -> None:
+    def _commit(self, event: AppliedAction | Joined | Left, index: int | None = None) -> None:
+        """Keep it, then let it happen; ``index``: of a row that is known to fit."""
         if self._journal is not None:
             self._journal.write(event)
         match event:
             case AppliedAction():
-                self._book(event)
+                self._book(event, index)
             case Joined():
                 self._inventory.join()
             case Left():
@@ -264,22 +265,29 @@ class State:
             if self._journal is not None:
                 self._journal.write(Turned(at, setting))
 
-    def _book(self, entry: AppliedAction) -> None:
+    def _book(self, entry: AppliedAction, index: int | None = None) -> None:
         self.books.record(entry)
         if entry.action == "remediate":
             self._last_remediated[entry.ani] = entry.when
         elif entry.effective > entry.when:
             # The books' length breaks ties: of two due at once, the one accepted first goes first.
             heapq.heappush(self._due, (entry.effective, len(self.books), entry))
+        elif index is not None:
+            self._change(entry, index)
         else:
             self._take_effect(entry)
 
     def _take_effect(self, entry: AppliedAction) -> None:
-        transition = _TRANSITIONS[entry.action]
+        """Change the row, unless it is gone or no longer in the status that it takes."""
         index = self._inventory.find(entry.ani)
-        if index is not None and self._inventory.status(index) == transition.needs:
-            stamp: Row = {transition.stamp: entry.effective.date().isoformat()}
-            self._inventory.change(index, {**transition.becomes, **stamp})
+        needed = _TRANSITIONS[entry.action].needs
+        if index is not None and self._inventory.status(index) == needed:
+            self._change(entry, index)
+
+    def _change(self, entry: AppliedAction, index: int) -> None:
+        transition = _TRANSITIONS[entry.action]
+        stamp: Row = {transition.stamp: entry.effective.date().isoformat()}
+        self._inventory.change(index, {**transition.becomes, **stamp})
 
     def _tick(self, now: datetime | None = None) -> datetime:
         """Read the clock and let everything take effect that has come due."""
