@@ -74,6 +74,13 @@ def test_a_module_imports_only_from_lower_ranks(path: Path) -> None:
         assert RANKS[other] < RANKS[room], f"{room} imports {other}"
 
 
+def test_the_sandbox_is_a_witness_of_its_own() -> None:
+    """It shares no code with the client that it is held against."""
+    for path in MODULES:
+        if room_of(path) == "sandbox":
+            assert rooms_imported(path) <= {"sandbox"}, path
+
+
 def test_only_the_transport_touches_the_http_client() -> None:
     """aiohttp's client has one user; its server is the sandbox's."""
     users = {room_of(path) for path in MODULES if _imports(path, "aiohttp")}

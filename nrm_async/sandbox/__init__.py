@@ -12,7 +12,8 @@ to assume something, is listed in :data:`BEHAVIOURS`.
     faults/     what goes wrong on purpose, decided from a seed
     account     a state with its clock, and the file that keeps both
     state       what an action does, now or on its date
-    store       every event in an SQLite file
+    events      everything that changes a state, and the journal that keeps it
+    store       that journal in an SQLite file
     inventory/  the numbers: made from a seed or loaded, a million of them in little memory
     books/      what was asked and what was applied, and assertions about it
     clock       what time it is, in the sandbox

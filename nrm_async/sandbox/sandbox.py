@@ -168,6 +168,11 @@ class Sandbox:
         self._endpoints.switches = switches
 
     @property
+    def page_size_max(self) -> int:
+        """Largest ``page_size``, and the default."""
+        return self._endpoints.page_size_max
+
+    @property
     def phones(self) -> tuple[str, ...]:
         """Every phone of the inventory, in order."""
         return self.state.phones

@@ -7,12 +7,13 @@ be told again to another: actions, numbers that join and leave, and turns of the
 import heapq
 import threading
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final
 
 from attrs import frozen
 
-from nrm_async.sandbox.books import AppliedAction, Books, RequestEntry
+from nrm_async.sandbox.books import AppliedAction, Books
 from nrm_async.sandbox.clock import Clock, Setting
+from nrm_async.sandbox.events import Event, Joined, Journal, Left, Turned
 from nrm_async.sandbox.inventory import Inventory
 from nrm_async.sandbox.values import (
     ACTIVE,
@@ -63,43 +64,6 @@ _TRANSITIONS: Final[dict[ActionName, _Transition]] = {
         refusal=Refused("Only ANIs in cooling off status can be activated"),
     ),
 }
-
-
-@frozen
-class Turned:
-    """The clock was turned at ``at``, by its old setting, to a new setting."""
-
-    at: datetime
-    setting: Setting
-
-
-@frozen
-class Joined:
-    """A number joined the inventory."""
-
-
-@frozen
-class Left:
-    """The number with this index left the inventory."""
-
-    index: int
-
-
-Event = AppliedAction | Turned | Joined | Left
-"""Everything that changes the state; the same events in a row make the same state."""
-
-
-class Journal(Protocol):
-    """Where events are kept."""
-
-    def write(self, event: Event) -> None:
-        """Keep it, for good, before this returns."""
-
-    def keep(self, request: RequestEntry) -> None:
-        """Keep a request that has ended."""
-
-    def clear(self) -> None:
-        """Forget everything that was kept."""
 
 
 class State:

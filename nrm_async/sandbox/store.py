@@ -17,7 +17,7 @@ import msgspec
 from attrs import frozen
 
 from nrm_async.sandbox.books import AppliedAction, RequestEntry
-from nrm_async.sandbox.state import Event, Joined, Left, Turned
+from nrm_async.sandbox.events import Event, Joined, Left, Turned
 
 _APPLICATION: Final = 0x4E524D31  # "NRM1", in the header of the file
 _VERSION: Final = 1

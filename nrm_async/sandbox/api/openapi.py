@@ -62,7 +62,7 @@ _ROW_TYPES: Final[Mapping[str, Schema]] = {
 }
 
 
-def description(url: str, ani: str) -> Schema:
+def description(url: str, ani: str, page_size_max: int) -> Schema:
     """The description of the API at this base URL; ``ani`` is one to try it with."""
     example = {**_ANI, "examples": [ani]}
     return {
@@ -76,7 +76,7 @@ def description(url: str, ani: str) -> Schema:
         "servers": [{"url": url}],
         "security": [{"bearer": []}],
         "paths": {
-            "/anis": {"get": _listing()},
+            "/anis": {"get": _listing(page_size_max)},
             "/pause": {"post": _action("pause", "paused", {"ani": example, "date": _DATE})},
             "/activate": {
                 "post": _action("activate", "active", {"ani": example, "date": _DATE}, "date")
@@ -98,7 +98,7 @@ def description(url: str, ani: str) -> Schema:
     }
 
 
-def _listing() -> Schema:
+def _listing(page_size_max: int) -> Schema:
     page = {
         "result": {"const": "success"},
         **dict.fromkeys(("count", "total_anis"), _WHOLE),
@@ -111,7 +111,7 @@ def _listing() -> Schema:
         "summary": "One page of the account's numbers",
         "parameters": [
             _parameter("page", {"type": "integer", "minimum": 1, "maximum": 10**18 - 1}),
-            _parameter("page_size", {"type": "integer", "minimum": 1, "maximum": 1000}),
+            _parameter("page_size", {"type": "integer", "minimum": 1, "maximum": page_size_max}),
             _parameter("number", {**_TEXT, "description": "A prefix; non-digits are dropped."}),
         ],
         "responses": {"200": _answer("The page", _object(page)), **_errors("400")},

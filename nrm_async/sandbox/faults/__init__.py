@@ -3,6 +3,7 @@
 ::
 
     kinds   what can go wrong, and which requests it hits
+    rules   what their options must be
     spec    the same in writing: for a command line and for JSON
     draws   chance that is the same each time
     engine  which request meets which fault

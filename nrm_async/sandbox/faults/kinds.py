@@ -11,99 +11,13 @@ Which requests are hit is the same for all kinds:
 Without ``share`` and ``schedule``, every one is hit.
 """
 
-import math
-import re
-from collections.abc import Iterable
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from attrs import field, frozen
 
 from nrm_async.sandbox import checks
-from nrm_async.sandbox.values import ENDPOINTS, Endpoint
-
-Ranges: TypeAlias = tuple[tuple[int, int | None], ...]
-
-_RANGE: Final = re.compile(r"([0-9]{1,15})(?:(-)([0-9]{1,15})?)?")
-
-RETRY_AFTER_FORMS: Final = ("date", "huge", "negative", "nan", "garbage", "none")
-"""What ``retry_after`` can be besides seconds; ``date:5`` is the HTTP-date in five seconds."""
-
-_RETRY_AFTER: Final = re.compile(r"date(:[0-9]{1,6})?|huge|negative|nan|garbage|none")
-
-
-def _ranges(value: str | int | Iterable[int] | None) -> Ranges | None:
-    if value is None:
-        return None
-    if isinstance(value, int):
-        value = str(value)
-    parts = value.split(",") if isinstance(value, str) else map(_as_text, value)
-    found = tuple(_range(part.strip()) for part in parts)
-    if not found:
-        raise ValueError("schedule must name at least one request")
-    return found
-
-
-def _as_text(part: object) -> str:
-    if isinstance(part, tuple):  # a range, as it is kept
-        first, last = part
-        return f"{first}-{'' if last is None else last}"
-    return str(part)
-
-
-def _range(text: str) -> tuple[int, int | None]:
-    match = _RANGE.fullmatch(text)
-    first = int(match[1]) if match else 0
-    last = first if match and match[2] is None else None
-    if match and match[3]:
-        last = int(match[3])
-    if first < 1 or (last is not None and last < first):
-        raise ValueError(f"schedule must be like '1,3,10-20,50-', counted from 1, not {text!r}")
-    return first, last
-
-
-def _endpoint(_fault: Any, _attribute: Any, value: Any) -> None:
-    if value is not None and value not in ENDPOINTS:
-        raise ValueError(f"endpoint must be one of {', '.join(ENDPOINTS)}, not {value!r}")
-
-
-def _share(_fault: Any, attribute: Any, value: Any) -> None:
-    if value is not None and not 0 <= checks.seconds(attribute.name, value) <= 1:
-        raise ValueError(f"{attribute.name} must be from 0 to 1, not {value!r}")
-
-
-def _count(_fault: Any, attribute: Any, value: Any) -> None:
-    if value is not None:
-        checks.whole_number(attribute.name, value, 1)
-
-
-def _at_least_one(_fault: Any, attribute: Any, value: Any) -> None:
-    checks.whole_number(attribute.name, value, 1)
-
-
-def _seconds(_fault: Any, attribute: Any, value: Any) -> None:
-    if value is not None:
-        checks.seconds(attribute.name, value)
-
-
-def _positive(_fault: Any, attribute: Any, value: Any) -> None:
-    if not checks.seconds(attribute.name, value):
-        raise ValueError(f"{attribute.name} must be above 0, not {value!r}")
-
-
-def _flag(_fault: Any, attribute: Any, value: Any) -> None:
-    if not isinstance(value, bool):
-        raise ValueError(f"{attribute.name} must be true or false, not {value!r}")  # noqa: TRY004
-
-
-def _retry_after(_fault: Any, _attribute: Any, value: Any) -> None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        if math.isfinite(value):
-            return
-    elif value is None or (isinstance(value, str) and _RETRY_AFTER.fullmatch(value)):
-        return
-    forms = ", ".join(RETRY_AFTER_FORMS)
-    raise ValueError(f"retry_after must be seconds or one of {forms}, not {value!r}")
-
+from nrm_async.sandbox.faults import rules
+from nrm_async.sandbox.values import Endpoint
 
 RetryAfter: TypeAlias = float | str | None
 
@@ -114,10 +28,10 @@ class Fault:
 
     name: ClassVar[str] = ""
 
-    endpoint: Endpoint | None = field(default=None, validator=_endpoint)
-    share: float | None = field(default=None, validator=_share)
-    schedule: Ranges | None = field(default=None, converter=_ranges)
-    count: int | None = field(default=None, validator=_count)
+    endpoint: Endpoint | None = field(default=None, validator=rules.an_endpoint)
+    share: float | None = field(default=None, validator=rules.a_share)
+    schedule: rules.Ranges | None = field(default=None, converter=rules.ranges)
+    count: int | None = field(default=None, validator=rules.a_count)
 
     def __attrs_post_init__(self) -> None:
         if self.share is not None and self.schedule is not None:
@@ -134,9 +48,9 @@ class Latency(Fault):
 
     name: ClassVar[str] = "latency"
 
-    seconds: float | None = field(default=None, validator=_seconds)
-    median: float | None = field(default=None, validator=_seconds)
-    sigma: float = field(default=0.5, validator=_seconds)
+    seconds: float | None = field(default=None, validator=rules.some_seconds)
+    median: float | None = field(default=None, validator=rules.some_seconds)
+    sigma: float = field(default=0.5, validator=rules.some_seconds)
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
@@ -150,7 +64,7 @@ class TooManyRequests(Fault):
 
     name: ClassVar[str] = "429"
 
-    retry_after: RetryAfter = field(default=None, validator=_retry_after)
+    retry_after: RetryAfter = field(default=None, validator=rules.a_retry_after)
 
 
 @frozen(kw_only=True)
@@ -159,9 +73,9 @@ class RateCap(Fault):
 
     name: ClassVar[str] = "rate-cap"
 
-    rate: float = field(validator=_positive)
-    burst: int = field(default=1, validator=_at_least_one)
-    retry_after: RetryAfter = field(default=None, validator=_retry_after)
+    rate: float = field(validator=rules.positive)
+    burst: int = field(default=1, validator=rules.at_least_one)
+    retry_after: RetryAfter = field(default=None, validator=rules.a_retry_after)
 
 
 @frozen(kw_only=True)
@@ -170,8 +84,8 @@ class ConcurrencyCap(Fault):
 
     name: ClassVar[str] = "concurrency-cap"
 
-    limit: int = field(validator=_at_least_one)
-    retry_after: RetryAfter = field(default=None, validator=_retry_after)
+    limit: int = field(validator=rules.at_least_one)
+    retry_after: RetryAfter = field(default=None, validator=rules.a_retry_after)
 
 
 @frozen(kw_only=True)
@@ -181,9 +95,9 @@ class ServerFailure(Fault):
     name: ClassVar[str] = "5xx"
 
     status: int = field(default=503)
-    applied: bool = field(default=False, validator=_flag)
-    html: bool = field(default=False, validator=_flag)
-    retry_after: RetryAfter = field(default=None, validator=_retry_after)
+    applied: bool = field(default=False, validator=rules.a_flag)
+    html: bool = field(default=False, validator=rules.a_flag)
+    retry_after: RetryAfter = field(default=None, validator=rules.a_retry_after)
 
     @status.validator
     def _is_5xx(self, attribute: Any, value: Any) -> None:
@@ -196,7 +110,7 @@ class Reset(Fault):
 
     name: ClassVar[str] = "reset"
 
-    applied: bool = field(default=False, validator=_flag)
+    applied: bool = field(default=False, validator=rules.a_flag)
 
 
 @frozen(kw_only=True)
@@ -205,8 +119,8 @@ class Hang(Fault):
 
     name: ClassVar[str] = "hang"
 
-    applied: bool = field(default=False, validator=_flag)
-    seconds: float | None = field(default=None, validator=_seconds)
+    applied: bool = field(default=False, validator=rules.a_flag)
+    seconds: float | None = field(default=None, validator=rules.some_seconds)
 
 
 @frozen(kw_only=True)
@@ -218,8 +132,8 @@ class Truncate(Fault):
 
     name: ClassVar[str] = "truncate"
 
-    keep: float = field(default=0.5, validator=_share)
-    silent: bool = field(default=False, validator=_flag)
+    keep: float = field(default=0.5, validator=rules.a_share)
+    silent: bool = field(default=False, validator=rules.a_flag)
 
 
 @frozen(kw_only=True)
@@ -232,7 +146,7 @@ class Drift(Fault):
     name: ClassVar[str] = "drift"
 
     change: Literal["churn", "join", "leave"] = "churn"
-    rows: int = field(default=1, validator=_at_least_one)
+    rows: int = field(default=1, validator=rules.at_least_one)
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()

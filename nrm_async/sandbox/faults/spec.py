@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import attrs
 
-from nrm_async.sandbox.faults.kinds import KINDS, Fault, Ranges
+from nrm_async.sandbox.faults.kinds import KINDS, Fault
+from nrm_async.sandbox.faults.rules import Ranges
 
 _NUMBER: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 _WORDS: Final = {"true": True, "false": False, "yes": True, "no": False}

@@ -6,6 +6,7 @@
     visits   one request to the API, from its arrival to its end
     faulty   how each fault looks on the wire
     control  what is not NRM: health, books, faults, clock, switches
+    asked    what a call to that asks for
     thread   a loop in a thread, for those without one
 """
 

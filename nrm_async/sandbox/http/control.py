@@ -6,7 +6,7 @@ on this machine only, and there is nothing to protect.
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Protocol, TypeAlias
 
 import attrs
 import msgspec
@@ -15,19 +15,17 @@ from aiohttp import web
 from nrm_async.sandbox import checks
 from nrm_async.sandbox.api import Reply, RequestError, Switches, error_reply
 from nrm_async.sandbox.api.openapi import description
-from nrm_async.sandbox.books import Books
+from nrm_async.sandbox.books import Books, RequestEntry
 from nrm_async.sandbox.clock import Clock
 from nrm_async.sandbox.faults import Engine, fault_of
+from nrm_async.sandbox.http import asked
+from nrm_async.sandbox.http.asked import Query
 from nrm_async.sandbox.http.server import read_body, response_of
 from nrm_async.sandbox.values import ACTIONS, ENDPOINTS
 
 PREFIXES: Final = ("/health", "/openapi.json", "/books", "/control")
 
-_MOST_ENTRIES: Final = 1_000  # in one answer of the books
 _HEADERS: Final = {"Cache-Control": "no-store"}
-
-Query: TypeAlias = Mapping[str, str]
-Name = TypeVar("Name", bound=str)
 
 
 class Controlled(Protocol):
@@ -38,6 +36,10 @@ class Controlled(Protocol):
     @property
     def url(self) -> str:
         """The base URL of the API."""
+
+    @property
+    def page_size_max(self) -> int:
+        """Largest size of a page."""
 
     @property
     def phones(self) -> Sequence[str]:
@@ -80,7 +82,7 @@ class Control:
             path, rest = _route(request.path)
             action = _action(request.method, path)
             body = await read_body(request) if request.method == "POST" else b""
-            answer = action(self, request.query, _decoded(body), rest)
+            answer = action(self, request.query, asked.decoded(body), rest)
             reply = Reply(200, msgspec.json.encode(answer), headers=_HEADERS)
         except RequestError as error:
             reply = error_reply(error)
@@ -94,7 +96,8 @@ class Control:
 
     def openapi(self, _query: Query, _body: Any, _rest: str) -> object:
         """The description of the API."""
-        return description(self.sandbox.url, next(iter(self.sandbox.phones), "2345678901"))
+        ani = next(iter(self.sandbox.phones), "2345678901")
+        return description(self.sandbox.url, ani, self.sandbox.page_size_max)
 
     def books(self, _query: Query, _body: Any, _rest: str) -> object:
         """The books in figures."""
@@ -109,9 +112,9 @@ class Control:
 
     def applied(self, query: Query, _body: Any, _rest: str) -> object:
         """Applied actions, oldest first."""
-        _known(query, ("action", "ani", "since", "limit"))
-        action, ani = _one_of(query, "action", ACTIONS), _ani(query)
-        since, limit = _window(query)
+        asked.check_known(query, ("action", "ani", "since", "limit"))
+        action, ani = asked.one_of(query, "action", ACTIONS), asked.ani_in(query)
+        since, limit = asked.window(query)
         books = self.sandbox.books
         return {
             "count": books.times_applied(action, ani),
@@ -120,14 +123,13 @@ class Control:
 
     def requests(self, query: Query, _body: Any, _rest: str) -> object:
         """Requests and how they ended, oldest first."""
-        _known(query, ("endpoint", "ani", "status", "since", "limit"))
-        endpoint, ani = _one_of(query, "endpoint", ENDPOINTS), _ani(query)
-        status = _number(query, "status", None, 0)
-        since, limit = _window(query)
+        asked.check_known(query, ("endpoint", "ani", "status", "since", "limit"))
+        endpoint, ani = asked.one_of(query, "endpoint", ENDPOINTS), asked.ani_in(query)
+        status = asked.number_in(query, "status", None, 0)
+        since, limit = asked.window(query)
         books = self.sandbox.books
-        return {
-            "entries": books.requests(endpoint, ani, status=status, since=since, limit=limit),
-        }
+        found = books.requests(endpoint, ani, status=status, since=since, limit=limit)
+        return {"entries": [_flat(entry) for entry in found]}
 
     def faults(self, _query: Query, _body: Any, _rest: str) -> object:
         """The faults at work, and how often each hit."""
@@ -157,7 +159,7 @@ class Control:
 
     def turn(self, query: Query, body: Any, rest: str) -> object:
         """Set it, advance it by seconds, freeze it or let it run, in this order."""
-        turns = _object(body, ("set", "advance", "frozen"))
+        turns = asked.an_object(body, ("set", "advance", "frozen"))
         clock = self.sandbox.clock
         when = msgspec.convert(turns["set"], datetime) if "set" in turns else None
         by = timedelta(seconds=checks.seconds("advance", turns.get("advance", 0)))
@@ -208,6 +210,11 @@ _ACTIONS: Final[Mapping[str, Mapping[str, Action]]] = {
 }
 
 
+def _flat(entry: RequestEntry) -> dict[str, Any]:
+    told = attrs.asdict(entry)
+    return {**told, **told.pop("ending")}
+
+
 def _route(path: str) -> tuple[str, str]:
     if path.startswith("/control/faults/"):
         return "/control/faults/", path.removeprefix("/control/faults/")
@@ -221,55 +228,3 @@ def _action(method: str, path: str) -> Action:
     if method not in methods:
         raise RequestError(405, "Method not allowed", allow=", ".join(methods))
     return methods[method]
-
-
-def _decoded(body: bytes) -> Any:
-    if not body.strip():
-        return {}
-    try:
-        return msgspec.json.decode(body)
-    except (ValueError, RecursionError):
-        raise RequestError(400, "Request body must be valid JSON") from None
-
-
-def _object(body: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    if not isinstance(body, dict):
-        raise ValueError("the body must be a JSON object")  # noqa: TRY004 - a 400
-    _known(body, names)
-    return body
-
-
-def _known(given: Mapping[str, Any], names: tuple[str, ...]) -> None:
-    for name in given:
-        if name not in names:
-            raise ValueError(f"unknown name {name!r}: known are {', '.join(names)}")
-
-
-def _one_of(query: Query, name: str, known: tuple[Name, ...]) -> Name | None:
-    text = query.get(name)
-    for one in known:
-        if one == text:
-            return one
-    if text is not None:
-        raise ValueError(f"{name} must be one of {', '.join(known)}, not {text!r}")
-    return None
-
-
-def _ani(query: Query) -> str | None:
-    return checks.phone(query["ani"]) if "ani" in query else None
-
-
-def _window(query: Query) -> tuple[int, int]:
-    since = _number(query, "since", 0, 0)
-    limit = _number(query, "limit", _MOST_ENTRIES, 1, _MOST_ENTRIES)
-    return since or 0, limit or _MOST_ENTRIES
-
-
-def _number(
-    query: Query, name: str, default: int | None, least: int, most: int | None = None
-) -> int | None:
-    text = query.get(name)
-    if text is None:
-        return default
-    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 18 else -1
-    return checks.whole_number(name, number, least, most)
