@@ -3,10 +3,13 @@
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from attrs import frozen
 
 from nrm_async.sandbox import checks
+
+_LAST_YEAR: Final = 9000  # a clock that runs into the end of the calendar could not be read
 
 
 def utc_now() -> datetime:
@@ -64,6 +67,8 @@ class Clock:
     def set(self, when: datetime) -> None:
         """Let it be ``when`` (aware); it goes on from there, unless it is frozen."""
         when = checks.aware("when", when).astimezone(UTC)
+        if when.year > _LAST_YEAR:
+            raise ValueError(f"when must be before the year {_LAST_YEAR + 1}, not {when}")
         with self._lock:
             self._turn(Setting(frozen_at=when) if self.is_frozen else self._from(when))
 

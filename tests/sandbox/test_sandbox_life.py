@@ -62,6 +62,8 @@ def test_a_clock_refuses_what_it_cannot_be() -> None:
     """Naive times, and steps back that are called advances."""
     with pytest.raises(ValueError, match="when must be aware"):
         Clock().set(datetime(2030, 1, 1))  # noqa: DTZ001
+    with pytest.raises(ValueError, match="when must be before the year 9001"):
+        Clock().set(datetime(9999, 12, 31, tzinfo=UTC))
     with pytest.raises(ValueError, match="by must"):
         Clock().advance(-1)
     with pytest.raises(ValueError, match="by must not be negative"):

@@ -50,7 +50,7 @@ class Latency(Fault):
 
     seconds: float | None = field(default=None, validator=rules.some_seconds)
     median: float | None = field(default=None, validator=rules.some_seconds)
-    sigma: float = field(default=0.5, validator=rules.some_seconds)
+    sigma: float = field(default=0.5, validator=rules.a_spread)
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
@@ -132,7 +132,7 @@ class Truncate(Fault):
 
     name: ClassVar[str] = "truncate"
 
-    keep: float = field(default=0.5, validator=rules.a_share)
+    keep: float = field(default=0.5, validator=rules.a_part)
     silent: bool = field(default=False, validator=rules.a_flag)
 
 
@@ -146,7 +146,7 @@ class Drift(Fault):
     name: ClassVar[str] = "drift"
 
     change: Literal["churn", "join", "leave"] = "churn"
-    rows: int = field(default=1, validator=rules.at_least_one)
+    rows: int = field(default=1, validator=rules.some_rows)
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()

@@ -57,14 +57,34 @@ def an_endpoint(_fault: Any, _attribute: Any, value: Any) -> None:
 
 def a_share(_fault: Any, attribute: Any, value: Any) -> None:
     """From 0 to 1, or none."""
-    if value is not None and not 0 <= checks.seconds(attribute.name, value) <= 1:
-        raise ValueError(f"{attribute.name} must be from 0 to 1, not {value!r}")
+    if value is not None:
+        _between(attribute.name, value, 1)
 
 
 def a_count(_fault: Any, attribute: Any, value: Any) -> None:
     """A whole number of at least 1, or none."""
     if value is not None:
         checks.whole_number(attribute.name, value, 1)
+
+
+def a_part(_fault: Any, attribute: Any, value: Any) -> None:
+    """From 0 to 1."""
+    _between(attribute.name, value, 1)
+
+
+def a_spread(_fault: Any, attribute: Any, value: Any) -> None:
+    """From 0 to 10: beyond that no number holds what comes of it."""
+    _between(attribute.name, value, 10)
+
+
+def _between(name: str, value: Any, most: float) -> None:
+    if not 0 <= checks.seconds(name, value) <= most:
+        raise ValueError(f"{name} must be from 0 to {most}, not {value!r}")
+
+
+def some_rows(_fault: Any, attribute: Any, value: Any) -> None:
+    """From 1 to 10,000: each takes its time, and all answers wait for it."""
+    checks.whole_number(attribute.name, value, 1, 10_000)
 
 
 def at_least_one(_fault: Any, attribute: Any, value: Any) -> None:
