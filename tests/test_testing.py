@@ -14,6 +14,7 @@ import pytest
 USES = """
 import os
 import pytest
+import pytest_asyncio
 from nrm_async import NRMClient, RejectedError
 
 {fixtures}
@@ -56,6 +57,15 @@ async def test_fixtures_on_top(seen, nrm_client):
     await nrm_client.find_ani(seen.phones[0])
     seen.assert_requests(times=1)
 
+{fixture}
+async def service(nrm_client):
+    yield nrm_client
+    assert len(await nrm_client.inventory()) == 500
+
+{mark}
+async def test_a_client_outlives_the_fixtures_that_use_it(service):
+    await service.list_anis()
+
 @pytest.mark.nrm(anis=3)
 class TestInAClass:
     {mark}
@@ -74,7 +84,7 @@ def test_without_a_loop(nrm_sandbox, nrm_client):
 def test_the_environment_is_as_it_was():
     assert "NRM_BASE_URL" not in os.environ
 """
-PASSED = 9
+PASSED = 10
 
 
 @attrs.frozen
@@ -103,23 +113,30 @@ def run(folder: Path, code: str, *options: str) -> Ran:
 WITHOUT = ("-p", "no:schemathesis", "-p", "no:looptime_plugin")
 SCOPE = ("-o", "asyncio_default_fixture_loop_scope=function")  # pytest-asyncio warns without it
 PLAIN = (*WITHOUT, *SCOPE)
+FIXTURE = "@pytest.fixture"
 ON_ASYNCIO = """
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
 """
 MODES = {
-    "pytest-asyncio in auto mode": ("", "", ("-p", "no:anyio", *SCOPE, "-o", "asyncio_mode=auto")),
-    "pytest-asyncio in strict mode": ("@pytest.mark.asyncio", "", SCOPE),
-    "anyio's plugin": ("@pytest.mark.anyio", ON_ASYNCIO, ("-p", "no:asyncio")),
+    "pytest-asyncio in auto mode": (
+        "",
+        "",
+        FIXTURE,
+        ("-p", "no:anyio", *SCOPE, "-o", "asyncio_mode=auto"),
+    ),
+    "pytest-asyncio in strict mode": ("@pytest.mark.asyncio", "", "@pytest_asyncio.fixture", SCOPE),
+    "anyio's plugin": ("@pytest.mark.anyio", ON_ASYNCIO, FIXTURE, ("-p", "no:asyncio")),
 }
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_fixtures_work_in(mode: str, tmp_path: Path) -> None:
     """Opened, used, broken off and closed without a warning; the environment is put back."""
-    mark, fixtures, options = MODES[mode]
-    ran = run(tmp_path, USES.format(mark=mark, fixtures=fixtures), *WITHOUT, *options)
+    mark, fixtures, fixture, options = MODES[mode]
+    code = USES.format(mark=mark, fixtures=fixtures, fixture=fixture)
+    ran = run(tmp_path, code, *WITHOUT, *options)
     assert f"{PASSED} passed" in ran.said, ran.said
     assert ran.code == 0
 
@@ -127,7 +144,7 @@ def test_the_fixtures_work_in(mode: str, tmp_path: Path) -> None:
 def test_they_work_beside_every_plugin_of_this_suite(tmp_path: Path) -> None:
     """Hypothesis, looptime, schemathesis and strict markers do not mind, nor are they minded."""
     options = (*SCOPE, "-o", "asyncio_mode=auto", "--strict-markers")
-    ran = run(tmp_path, USES.format(mark="", fixtures=""), *options)
+    ran = run(tmp_path, USES.format(mark="", fixtures="", fixture=FIXTURE), *options)
     assert f"{PASSED} passed" in ran.said, ran.said
 
 

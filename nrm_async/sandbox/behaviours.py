@@ -46,7 +46,8 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     Behaviour("the envelope agrees with itself (the documentation's example does not)", _A),
     Behaviour("a page beyond the end is empty; no rows means no pages", _A),
     Behaviour("rows are in order of inventory, filtered or not", _A),
-    Behaviour("rates are percent; brand, campaign, place and dates may be null", _D),
+    Behaviour("rates are percent", _D),
+    Behaviour("brand, campaign, place and dates may be null", _V),
     Behaviour("counters may be fractional", _V),
     # actions
     Behaviour("ani is required; carrier (six digits) and note are optional", _D),
@@ -84,6 +85,6 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     Behaviour("Retry-After as an HTTP-date, huge, negative, NaN, garbage or missing", _A),
     Behaviour("a 5xx may come from infrastructure as HTML", _V),
     Behaviour("a 5xx, a reset or a silence may come before an action is applied or after", _A),
-    Behaviour("rows shift between pages while numbers join in front and others leave", _V),
+    Behaviour("rows shift between pages while numbers join in front and others leave", _A),
 )
 """Every behaviour of the sandbox with its basis."""

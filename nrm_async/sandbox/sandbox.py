@@ -194,14 +194,15 @@ class Sandbox:
         """The status code of ``ani`` (ten digits) now; KeyError when it is not there."""
         return self.state.status_of(ani)
 
-    def inject(self, *faults: FaultLike) -> None:
-        """Let this go wrong from the next request on.
+    def inject(self, *faults: FaultLike) -> tuple[int, ...]:
+        """Let this go wrong from the next request on; ``faults.remove`` takes these numbers.
 
         Example:
             >>> Sandbox(5).inject("429:endpoint=pause,count=2,retry_after=1", "reset:share=0.1")
+            (1, 2)
         """
-        for fault in [fault_of(spec) for spec in faults]:
-            self._faults.inject(fault)
+        found = [fault_of(spec) for spec in faults]  # all of them, before any is at work
+        return tuple(map(self._faults.inject, found))
 
     def reset(self) -> None:
         """Begin anew: inventory, clock, books and faults; switches stay."""
