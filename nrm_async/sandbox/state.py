@@ -194,8 +194,9 @@ class State:
             self.books.clear()
 
     def prepare(self) -> None:
-        """Do now what the first filtered listing would have to wait for."""
-        self._inventory.prepare()
+        """Do now what the first listings would have to wait for."""
+        with self._lock:
+            self._inventory.prepare()
 
     def _index(self, ani: str) -> int:
         index = self._inventory.find(ani)

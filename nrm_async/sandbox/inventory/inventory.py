@@ -124,8 +124,11 @@ class Inventory:
         return found
 
     def prepare(self) -> None:
-        """Sort the phones now, and not when a prefix is first asked for."""
+        """Sort and encode now, and not when somebody waits for it: answers then take even time."""
         self._sorted()
+        if self._source.count <= _MOST_ENCODED:
+            for index in self._order.indices(0, len(self._order)):
+                self.encoded(index, text_ids=self._has_text_ids)
 
     def _found(self, prefix: str) -> Sequence[int]:
         """All that match, in the order of the listing; the last few answers are kept."""
