@@ -23,9 +23,12 @@ import resource
 import statistics
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from time import process_time
 from typing import Any, Final, TypeAlias
+
+import attrs
 
 from benchmarks.servers import Server, at_once, bucket, fixed_window, sliding_window
 from benchmarks.stub import Limited, StubTransport, applied, on_virtual_time, stubbed
@@ -96,60 +99,67 @@ CLIENTS: Final[dict[str, Callable[[Limited, int], Awaitable[int]]]] = {
 }
 
 
-def _switching(before: Server, after: Server, calls: int) -> Server:
+@attrs.define
+class _Switching:
     """One server, and after so many accepted calls another one."""
-    accepted = itertools.count()
 
-    def decide(now: float, in_flight: int) -> float | None:
-        nonlocal seen
-        wait = (before if seen < calls else after)(now, in_flight)
-        if wait is None:
-            seen = next(accepted) + 1
+    before: Server
+    after: Server
+    calls: int
+    _accepted: int = 0
+
+    def __call__(self, now: float, in_flight: int) -> float | None:
+        server = self.before if self._accepted < self.calls else self.after
+        wait = server(now, in_flight)
+        self._accepted += wait is None
         return wait
 
-    seen = 0
-    return decide
+
+@attrs.frozen
+class Scenario:
+    """A server, a number of calls, and the seconds that an ideal client takes for them."""
+
+    name: str
+    make: Callable[[], Server]
+    calls: int
+    ideal: float
+    first_per_second: float  # calls per second at the beginning
 
 
-def scenarios() -> Iterator[tuple[str, Callable[[], Server], int, float]]:
-    """Name, server, calls, and the seconds that an ideal client takes for them."""
+def scenarios() -> Iterator[Scenario]:
+    """Calls per second, calls at once, and one after the other."""
     for name, rate in (("a: 200/s", 200), ("b: 20/s", 20)):
         for kind, make in KINDS.items():
-            yield (
-                f"{name}, {kind}",
-                lambda make=make, rate=rate: make(rate),
-                SECONDS * rate,
-                SECONDS,
-            )  # type: ignore[misc]
+            yield Scenario(f"{name}, {kind}", partial(make, rate), SECONDS * rate, SECONDS, rate)
     most = round(SECONDS * 20 / LATENCY)
-    yield "c: 20 at once", lambda: at_once(20), most, SECONDS
+    yield Scenario("c: 20 at once", partial(at_once, 20), most, SECONDS, 20 / LATENCY)
+    first = SECONDS * 200
     for kind, make in KINDS.items():
-        calls = SECONDS * 200
-        yield (
+        yield Scenario(
             f"d: 200/s, then 20 at once, {kind}",
-            lambda make=make, calls=calls: _switching(make(200), at_once(20), calls),  # type: ignore[misc]
-            calls + most,
+            lambda make=make: _Switching(make(200), at_once(20), first),  # type: ignore[misc]
+            first + most,
             2 * SECONDS,
+            200,
         )
 
 
 def limits() -> Iterator[Figures]:
     """A row for each server, with and without ``Retry-After``, and each client."""
-    for (name, make, count, ideal), names_a_time, (who, run) in itertools.product(
+    for one, names_a_time, (who, run) in itertools.product(
         scenarios(), (False, True), CLIENTS.items()
     ):
-        server = Limited(make(), LATENCY, names_a_time)
-        lost, took = on_virtual_time(_timed(run(server, count)))
-        done = len(server.accepted)
+        server = Limited(one.make(), LATENCY, names_a_time)
+        lost, took = on_virtual_time(_timed(run(server, one.calls)))
+        per_second = one.calls / one.ideal
+        first = sum(at < FIRST for at in server.accepted) / FIRST
         yield {
-            "server": name,
+            "server": one.name,
             "Retry-After": "yes" if names_a_time else "no",
             "client": who,
-            "calls": count,
-            "goodput_%": round(100 * (done / count) * ideal / took, 1),
-            "first_30_s_%": round(
-                100 * sum(at < FIRST for at in server.accepted) / (count * FIRST / ideal), 1
-            ),
+            "calls": one.calls,
+            "goodput_%": round(100 * len(server.accepted) / took / per_second, 1),
+            "first_30_s_%": round(100 * first / one.first_per_second, 1),
             "429_%": round(100 * server.refused_share, 2),
             "lost": lost,
         }

@@ -47,22 +47,25 @@ class StubTransport:
         self._exchange = exchange
 
     async def send(self, request: Request, flight: Flight) -> Response | NRMError:
+        """Exchange one request for its answer."""
         flight.attempts += 1
         flight.is_exposed = True
         answer = await self._exchange(request)
         flight.is_exposed = isinstance(answer, NRMError) and answer.maybe_applied
         return answer
 
-    async def aclose(self) -> None: ...
+    async def aclose(self) -> None:
+        """Nothing is open."""
 
-    def drop(self) -> None: ...
+    def drop(self) -> None:
+        """And nothing to drop."""
 
 
 @asynccontextmanager
 async def stubbed(exchange: Exchange, **settings: Any) -> AsyncIterator[NRMClient]:
     """A client whose requests go to ``exchange``."""
     where = "nrm_async._session.network.Transport"
-    with mock.patch(where, lambda _settings, _lent: StubTransport(exchange)):
+    with mock.patch(where, return_value=StubTransport(exchange)):
         async with NRMClient("a-key-of-the-benchmarks", **settings) as nrm:
             yield nrm
 
@@ -87,6 +90,7 @@ class Limited:
     _inside: int = 0
 
     async def __call__(self, request: Request) -> Response:
+        """Take a request or turn it away; the answer comes after the latency."""
         now = asyncio.get_running_loop().time()
         wait = self.server(now, self._inside)
         if wait is not None:

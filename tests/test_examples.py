@@ -5,9 +5,11 @@ import asyncio
 import doctest
 import importlib
 import inspect
+import json
 import os
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -56,6 +58,28 @@ async def test_the_programs_in_the_readme_run(program: str, tmp_path: Path) -> N
         output, _ = await done.communicate()
     assert done.returncode == 0, output.decode()
     assert output.strip()
+
+
+(CURL,) = (block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "$API/" in block)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+async def test_the_tour_with_curl_runs() -> None:
+    """Line by line against a sandbox, each answer is what the README says it is."""
+    async with Sandbox() as sandbox:
+        shown = CURL.replace("http://127.0.0.1:8080", sandbox.root_url)
+        tour = shown.replace("curl -s", "echo; curl -s -S")
+        done = await asyncio.create_subprocess_exec(
+            *("bash", "-euc", tour), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        output, _ = await done.communicate()
+    assert done.returncode == 0, output.decode()
+    said = [json.loads(line) for line in output.decode().splitlines() if line]
+    health, page, faults, failed, books, clock, active, fresh = said
+    assert (health["status"], fresh["requests"]) == ("ok", 0)
+    assert page["data"][0]["phone"] == books["entries"][0]["ani"] == active["ani"]
+    assert (len(faults["faults"]), failed["success"], active["status"]) == (1, False, "active")
+    assert clock["now"]
 
 
 def test_the_readme_has_programs() -> None:

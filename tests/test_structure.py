@@ -41,6 +41,7 @@ RANKS = {
     "__init__": 8,
     "sandbox": 9,
     "cli": 10,
+    "testing": 10,
     "__main__": 11,
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -76,6 +77,13 @@ def test_a_module_imports_only_from_lower_ranks(path: Path) -> None:
     assert room in RANKS, f"{room} has no rank"
     for other in rooms_imported(path) - {room}:
         assert RANKS[other] < RANKS[room], f"{room} imports {other}"
+
+
+def test_the_sandbox_is_a_witness_of_its_own() -> None:
+    """It shares no code with the client that it is held against."""
+    for path in MODULES:
+        if room_of(path) == "sandbox":
+            assert rooms_imported(path) <= {"sandbox"}, path
 
 
 def test_only_the_transport_touches_the_http_client() -> None:
@@ -144,8 +152,8 @@ def test_the_import_is_light() -> None:
     ).stdout.split()
     heavy = {
         "click", "rich", "pytest", "hypothesis", "aioresponses", "looptime", "trustme",
-        "aiohttp.web", "nrm_async.sandbox", "nrm_async.cli", "uvloop", "opentelemetry",
-        "nrm_async.otel", "pyarrow", "nrm_async.files",
+        "aiohttp.web", "nrm_async.sandbox", "nrm_async.cli", "nrm_async.testing", "uvloop",
+        "opentelemetry", "nrm_async.otel", "pyarrow", "nrm_async.files",
     }  # fmt: skip
     assert heavy.isdisjoint(loaded)
     assert "nrm_async.client" in loaded

@@ -4,17 +4,17 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from nrm_async import __version__
 from nrm_async.cli import act_commands, read_commands
 from nrm_async.cli.changes import Complaints
 from nrm_async.cli.demo import demo
-from nrm_async.cli.run import INTERRUPTED, run, tolerant_output
-from nrm_async.cli.serve import serve
-from nrm_async.sandbox import Sandbox
+from nrm_async.cli.run import INTERRUPTED, USAGE, run, tolerant_output
+from nrm_async.cli.serve import explain_sandbox, sandbox_of, serve
 
 _EPILOG: Final = """\
 The API key is read from OUTBOUNDIQ_API_KEY in the environment, and from nowhere else: a key on
@@ -33,6 +33,12 @@ _MOST_ANIS: Final = 1_000_000  # twice the largest account known; it only stops 
 _seed: Final = click.option(
     "--seed", type=int, default=1, show_default=True, help="Same seed, same numbers."
 )
+
+
+class _WrongError(click.ClickException):
+    """Settings that cannot be; one line says why."""
+
+    exit_code = USAGE
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -85,20 +91,42 @@ def _demo(anis: int, seed: int, *, as_json: bool) -> int:
 @click.option("--anis", type=click.IntRange(0, _MOST_ANIS), default=500, show_default=True,
               help="Numbers in the inventory.")  # fmt: skip
 @_seed
+@click.option("--inventory", metavar="FILE", type=click.Path(),
+              help="Load the inventory from CSV or JSON instead.")  # fmt: skip
+@click.option("--state", "state_file", metavar="FILE", type=click.Path(),
+              help="Keep everything in this SQLite file, over restarts.")  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True,
               help="Port on this machine; 0 takes a free one.")  # fmt: skip
 @click.option("--api-key", default="sandbox-key", show_default=True, help="The key to let in.")
 @click.option("--latency", type=float, default=0.0, show_default=True,
               help="Seconds added to each answer.")  # fmt: skip
-def _sandbox(anis: int, seed: int, port: int, api_key: str, latency: float) -> int:
+@click.option("--fault", "faults", metavar="NAME:OPTIONS", multiple=True,
+              help="Let this go wrong: 429:share=0.1,retry_after=2; repeatable.")  # fmt: skip
+@click.option("--refusal-status", type=int, default=200, show_default=True,
+              help="HTTP status of refusals, 200 or 4xx.")  # fmt: skip
+@click.option("--dialect", type=click.Choice(["v1", "v2"]), default="v2", show_default=True,
+              help="How refusals are worded.")  # fmt: skip
+@click.option("--text-ids", is_flag=True, help="Ids of rows as strings.")
+@click.option("--contradictory", is_flag=True, help="Envelopes that contradict themselves.")
+@click.option("--explain", is_flag=True, is_eager=True,
+              help="Show what it does, on whose word, and its faults.")  # fmt: skip
+@click.pass_context
+def _sandbox(context: click.Context, /, port: int, *, explain: bool, **settings: Any) -> int:
     """Run a local emulator of the NRM API until Ctrl-C.
 
-    It listens on this machine only, and forgets everything when it stops.
+    It listens on this machine only, and without --state it forgets everything when it stops.
     """
+    if explain:
+        return explain_sandbox()
+    typed = {
+        name: settings[name]
+        for name in ("anis", "seed")
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    }
     try:
-        sandbox = Sandbox(anis, seed, api_key=api_key, latency=latency, port=port)
+        sandbox = sandbox_of(port, settings, typed)
     except ValueError as error:
-        raise click.UsageError(str(error)) from None
+        raise _WrongError(str(error)) from None
     return run(serve(sandbox, port))
 
 

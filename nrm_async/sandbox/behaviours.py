@@ -30,6 +30,7 @@ _D, _V, _A = Basis.DOCUMENTED, Basis.VENDOR, Basis.ASSUMED
 
 BEHAVIOURS: tuple[Behaviour, ...] = (
     # access
+    Behaviour("the API lives below /nrm; everything else is the sandbox's own", _D),
     Behaviour("a Bearer key; a missing, invalid or wrong-type key is 401 or 403", _D),
     Behaviour("missing and unknown keys are 401, a key of the wrong type is 403", _A),
     Behaviour("path and method are checked first, then the key, then the body", _A),
@@ -45,6 +46,9 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     Behaviour("the envelope agrees with itself (the documentation's example does not)", _A),
     Behaviour("a page beyond the end is empty; no rows means no pages", _A),
     Behaviour("rows are in order of inventory, filtered or not", _A),
+    Behaviour("rates are percent", _D),
+    Behaviour("brand, campaign, place and dates may be null", _V),
+    Behaviour("counters may be fractional", _V),
     # actions
     Behaviour("ani is required; carrier (six digits) and note are optional", _D),
     Behaviour("ani loses its punctuation and the leading 1 of eleven digits; 7 to 15 digits", _A),
@@ -69,6 +73,18 @@ BEHAVIOURS: tuple[Behaviour, ...] = (
     Behaviour("the window is 30 times 24 hours, and is over on the last second", _A),
     Behaviour("refusals are {success: false, message}", _D),
     Behaviour("refusals come with HTTP 200 unless refusal_status says otherwise", _A),
-    Behaviour("there is no rate limit", _A),
+    Behaviour("there is no rate limit; faults make one", _A),
+    # switches, off unless set
+    Behaviour("refusal_status: refusals as a 4xx ('within cooldown' stays a 200)", _A),
+    Behaviour("dialect v1: refusals are {status: failed, reason, ani}", _V),
+    Behaviour("dialect v1: a remediation is answered 'recieved request' [sic]", _V),
+    Behaviour("text_ids: the id of a row is a string, not a number", _V),
+    Behaviour("contradictory: count 1 and total_pages 1, as in the documented example", _D),
+    # faults, only on purpose
+    Behaviour("429 with Retry-After in seconds", _V),
+    Behaviour("Retry-After as an HTTP-date, huge, negative, NaN, garbage or missing", _A),
+    Behaviour("a 5xx may come from infrastructure as HTML", _V),
+    Behaviour("a 5xx, a reset or a silence may come before an action is applied or after", _A),
+    Behaviour("rows shift between pages while numbers join in front and others leave", _A),
 )
 """Every behaviour of the sandbox with its basis."""

@@ -4,8 +4,10 @@ import ipaddress
 import math
 import re
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
+_NON_DIGITS: Final = re.compile(r"[^0-9]+")
+_PHONE: Final = re.compile(r"[0-9]{7,15}")
 _KEY: Final = re.compile(r"[!-~]+")  # visible ASCII: what an Authorization header can carry
 
 
@@ -33,6 +35,28 @@ def refusal_status(value: object) -> int:
     return value
 
 
+def digits(text: str) -> str:
+    """The ASCII digits of ``text``; everything else is dropped."""
+    return _NON_DIGITS.sub("", text)
+
+
+def canonical(text: str) -> str | None:
+    """A number as the inventory has it: digits, without the 1 of eleven; None if it is none."""
+    ani = digits(text)
+    if len(ani) == 11 and ani.startswith("1"):
+        ani = ani[1:]
+    return ani if _PHONE.fullmatch(ani) else None
+
+
+def phone(value: Any) -> str:
+    """The number of a text, or of a value with a ``phone`` or an ``ani``; else ValueError."""
+    text = getattr(value, "phone", None) or getattr(value, "ani", None) or value
+    ani = canonical(text) if isinstance(text, str) else None
+    if ani is None:
+        raise ValueError(f"ani must be a phone number of 7 to 15 digits, not {value!r}")
+    return ani
+
+
 def key(value: object) -> str:
     """``value`` itself; ValueError (that does not show it) unless a header can carry it."""
     if not isinstance(value, str) or not _KEY.fullmatch(value):
@@ -57,5 +81,5 @@ def loopback(host: str) -> str:
 def aware(name: str, value: datetime) -> datetime:
     """``value`` itself; ValueError when it is naive."""
     if value.tzinfo is None:
-        raise ValueError(f"{name} must answer aware datetimes, not the naive {value!r}")
+        raise ValueError(f"{name} must be aware (have a time zone), not the naive {value!r}")
     return value

@@ -1,15 +1,40 @@
 """The values that pass between the rooms of the sandbox: rows, requests, pages, answers."""
 
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from attrs import frozen
 
+FIELDS: Final = (
+    *("id", "phone", "brand", "status", "statusLabel", "campaignName", "areaCode", "region"),
+    *("state", "locality", "frequencyAssigned", "frequencyDialed", "frequencyContacted"),
+    *("dateLastDialed", "dateActivated", "dateDeactivated", "dateInventoried", "createdAt"),
+    *("last30DaysDials", "last30DaysContacts", "contactRate", "successRate", "blockRate"),
+    "noAnswerRate",
+)
+"""The 24 documented fields of a row, in the order of the documentation's example."""
+
 Row: TypeAlias = dict[str, str | int | float | None]
-"""One ANI as it goes over the wire: the 24 documented camelCase keys. Never changed in place."""
+"""One ANI as it goes over the wire, under these names."""
 
 ActionName: TypeAlias = Literal["pause", "activate", "remediate"]
 """The three actions of the API, named as in their paths."""
+
+Endpoint: TypeAlias = Literal["anis", "pause", "activate", "remediate"]
+"""The four endpoints of the API, named as in their paths."""
+
+ACTIONS: Final[tuple[ActionName, ...]] = ("pause", "activate", "remediate")
+ENDPOINTS: Final[tuple[Endpoint, ...]] = ("anis", "pause", "activate", "remediate")
+
+ACTIVE: Final = "ACTIVE_AND_BEING_MANAGED"
+"""Status of an ANI in use (NRM API documentation)."""
+
+ACTIVE_LABEL: Final = "Active and Being Managed"
+
+COOLING_OFF: Final = "COOLING_OFF"
+"""Status of a paused ANI (assumed: the documentation does not give its code)."""
+
+COOLING_OFF_LABEL: Final = "Cooling Off"
 
 
 @frozen
@@ -44,16 +69,16 @@ class PageRequest:
 
 @frozen
 class Page:
-    """One page of the listing, with an envelope that agrees with itself.
+    """One page of the listing.
 
     Attributes:
-        rows: The rows on this page.
+        rows: The rows on this page, each as JSON.
         total: How many rows match the filter, on all pages.
         page: Which page this is, from 1.
         page_size: The size asked for.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[bytes, ...]
     total: int
     page: int
     page_size: int
@@ -62,18 +87,6 @@ class Page:
     def total_pages(self) -> int:
         """How many pages of this size hold all matching rows; 0 when there are none."""
         return -(-self.total // self.page_size)
-
-    def envelope(self) -> dict[str, object]:
-        """The page as the API answers it, keys in the documentation's order."""
-        return {
-            "result": "success",
-            "count": len(self.rows),
-            "total_anis": self.total,
-            "can_next_page": self.page < self.total_pages,
-            "can_prev_page": self.page > 1,
-            "total_pages": self.total_pages,
-            "data": self.rows,
-        }
 
 
 @frozen
@@ -94,6 +107,8 @@ class Refused:
 @frozen
 class WithinCooldown:
     """A remediation was refused because the last one is less than 30 days old."""
+
+    message: str = "within cooldown"
 
 
 Answer: TypeAlias = Applied | Refused | WithinCooldown

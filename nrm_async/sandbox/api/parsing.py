@@ -7,14 +7,13 @@ from typing import Final
 
 import msgspec
 
+from nrm_async.sandbox import checks
 from nrm_async.sandbox.values import ActionName, ActionRequest, PageRequest
 
-_NON_DIGITS: Final = re.compile(r"[^0-9]+")
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,18}")  # at most what fits 64 bits
 _CARRIER: Final = re.compile(r"[0-9]{6}")
 _DATE: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _DATE_TIME: Final = re.compile(r"([0-9]{4})" + r"([0-9]{2})" * 5)
-_ANI_DIGITS: Final = range(7, 16)
 
 _decode: Final[Callable[[bytes], object]] = msgspec.json.Decoder().decode
 
@@ -35,17 +34,12 @@ class RequestError(Exception):
         self.allow = allow
 
 
-def digits(text: str) -> str:
-    """The ASCII digits of ``text``; everything else is dropped."""
-    return _NON_DIGITS.sub("", text)
-
-
 def page_request(query: Mapping[str, str], page_size_max: int) -> PageRequest:
     """Read the query of a listing; RequestError (400) when a number is not in its range."""
     return PageRequest(
         page=_whole_number(query, "page", 1, None),
         page_size=_whole_number(query, "page_size", page_size_max, page_size_max),
-        number=digits(query.get("number", "")),
+        number=checks.digits(query.get("number", "")),
     )
 
 
@@ -60,6 +54,14 @@ def action_request(action: ActionName, body: bytes) -> ActionRequest:
         raise RequestError(400, "date is required")
     at = None if date is None else _instant(date)
     return ActionRequest(action, _ani(fields), carrier, _text(fields, "note"), date, at)
+
+
+def ani_in(body: bytes) -> str | None:
+    """The number that a body is about, in canonical form, if it can be seen."""
+    try:
+        return _ani(_object(body))
+    except RequestError:
+        return None
 
 
 def _object(body: bytes) -> dict[object, object]:
@@ -85,10 +87,8 @@ def _ani(fields: Mapping[object, object]) -> str:
     text = _text(fields, "ani")
     if text is None:
         raise RequestError(400, "ani is required")
-    ani = digits(text)
-    if len(ani) == 11 and ani.startswith("1"):
-        ani = ani[1:]
-    if len(ani) not in _ANI_DIGITS:
+    ani = checks.canonical(text)
+    if ani is None:
         raise RequestError(400, "ani must be a phone number of 7 to 15 digits")
     return ani
 

@@ -1,0 +1,134 @@
+"""An inventory from a file: what the SDK or the API's listing has saved, as CSV or JSON."""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from nrm_async.sandbox.inventory.made import Made
+from nrm_async.sandbox.values import ACTIVE, ACTIVE_LABEL, FIELDS, Row
+
+_WORD: Final = re.compile(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[0-9])(?=[A-Z])")
+_WIRE_NAMES: Final = {_WORD.sub("_", name).lower(): name for name in FIELDS}  # of the SDK's names
+_NUMBERS: Final = re.compile(r"id|frequency.*|last30Days.*|.*Rate")
+_PHONE: Final = re.compile(r"[0-9]{7,15}")
+
+_decode_row: Final = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def read_rows(file: str | Path) -> list[Row]:
+    """The rows in a file, in the wire form, in the file's order.
+
+    Args:
+        file: CSV (by its name) or JSON: a row on each line, a list of rows, or a page of the
+            listing. Fields are named as on the wire or as in the SDK; only ``phone`` is required.
+
+    Raises:
+        ValueError: It holds something else; the message names the file and the row.
+        OSError: It cannot be read.
+    """
+    path = Path(file)
+    if path.suffix == ".parquet":
+        raise ValueError(f"{path}: Parquet cannot be loaded; save the inventory as CSV or JSON")
+    try:
+        content = path.read_text(encoding="utf-8-sig")
+        found = _from_csv(content) if path.suffix == ".csv" else _from_json(content)
+        return _checked(found)
+    except (ValueError, TypeError, csv.Error) as error:
+        raise ValueError(f"{path} is not an inventory: {error}") from None
+
+
+def _from_csv(content: str) -> Iterator[Row]:
+    for fields in csv.DictReader(content.splitlines()):
+        yield {
+            name: _cell(_WIRE_NAMES.get(name, name), text)
+            for name, text in fields.items()
+            if isinstance(name, str) and isinstance(text, str)
+        }
+
+
+def _cell(name: str, text: str) -> str | int | float | None:
+    if text == "":
+        return None
+    if not _NUMBERS.fullmatch(name):
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        return text if name == "id" else float(text)
+
+
+def _from_json(content: str) -> Iterable[Any]:
+    try:
+        whole = msgspec.json.decode(content)
+    except msgspec.DecodeError:
+        return msgspec.json.Decoder(dict[str, Any]).decode_lines(content)
+    if isinstance(whole, dict):
+        whole = whole.get("data", [whole])
+    if not isinstance(whole, list):
+        raise TypeError("neither a list of rows, nor a page, nor a row on each line")
+    return whole
+
+
+def _checked(found: Iterable[Any]) -> list[Row]:
+    rows: dict[str, Row] = {}
+    for number, fields in enumerate(found, start=1):
+        if not isinstance(fields, dict):
+            raise TypeError(f"row {number} is no object")
+        row = _wire_row(fields, number)
+        phone = row["phone"]
+        if not isinstance(phone, str) or not _PHONE.fullmatch(phone):
+            raise ValueError(f"row {number} has no phone of 7 to 15 digits")
+        if phone in rows:
+            raise ValueError(f"row {number} has the phone of an earlier row")
+        rows[phone] = row
+    return list(rows.values())
+
+
+def _wire_row(fields: Mapping[str, Any], number: int) -> Row:
+    extra = fields.get("extra")
+    named = {_WIRE_NAMES.get(name, name): value for name, value in fields.items()}
+    if isinstance(extra, dict):
+        named = {**named, **extra}
+        del named["extra"]
+    row: Row = {"id": number, "status": ACTIVE, "statusLabel": ACTIVE_LABEL}
+    return {**dict.fromkeys(FIELDS), **row, **named}
+
+
+class Loaded:
+    """Rows that came from elsewhere, kept as bytes: a million of them are held too.
+
+    Args:
+        rows: In the wire form, as JSON; phones are strings of digits and unique, else ValueError.
+        later: Where the rows of numbers come from that join later.
+    """
+
+    def __init__(self, rows: Iterable[bytes], later: Made) -> None:
+        self._rows = tuple(rows)
+        self._phones = [str(_decode_row(row)["phone"]) for row in self._rows]
+        self._index = {phone: index for index, phone in enumerate(self._phones)}
+        self._later = later
+        self.count = len(self._rows)
+        self.longest = max([later.longest, *map(len, self._phones)])
+        if len(self._index) != self.count:
+            raise ValueError("rows must have unique phones")
+
+    def phone(self, index: int) -> str:
+        """The phone of this row."""
+        return self._phones[index] if index < self.count else self._later.phone(index)
+
+    def find(self, phone: str) -> int | None:
+        """The index that this phone has, or would have; None where no row can have it."""
+        index = self._index.get(phone)
+        return self._later.find(phone) if index is None else index
+
+    def status(self, index: int) -> str:
+        """The status code that this row begins with."""
+        return str(self.row(index)["status"])
+
+    def row(self, index: int) -> Row:
+        """The row as it begins."""
+        return _decode_row(self._rows[index]) if index < self.count else self._later.row(index)
