@@ -5,7 +5,6 @@ with it, so that a call cut off in the middle, by cancellation say, can still be
 truthfully.
 """
 
-import asyncio
 from collections.abc import Callable
 
 import attrs
@@ -43,7 +42,7 @@ class Flight:
     attempts: int = 0
     is_exposed: bool = False
     is_doubtful: bool = False
-    started: float = attrs.field(factory=lambda: asyncio.get_running_loop().time())
+    started: float = 0.0
 
     @property
     def may_be_applied(self) -> bool:

@@ -12,7 +12,7 @@ from nrm_async._calls.known import LastKnown
 from nrm_async._calls.told import Telling
 from nrm_async._confirm import Means, can_confirm, confirm
 from nrm_async._flight import Flight
-from nrm_async._session import TOO_LATE, Concluded, Session
+from nrm_async._session import TOO_LATE, Concluded, Network, Session
 from nrm_async._wire import (
     MAX_PAGE_SIZE,
     Request,
@@ -66,7 +66,7 @@ class Calls:
         return read
 
     async def _fetch(self, request: Request, page: int, flight: Flight) -> Concluded[Response]:
-        done = await self._session.converse(request, accept_page, flight)
+        done = await self._session.converse(self._session.network(), request, accept_page, flight)
         _page_or_raise(done.value, page)
         return done
 
@@ -83,34 +83,50 @@ class Calls:
     ) -> CallResult:
         """Carry one action out and say what became of it. Raises nothing but cancellation."""
         self.acted += 1
-        work = self._perform(index, item, action, flight, on_unknown)
-        return await self._telling.of_action(work, action.path, flight, index)
-
-    async def _perform(
-        self, index: int, item: object, action: Action, flight: Flight, on_unknown: OnUnknown
-    ) -> CallResult:
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        value = await self._alone(item, action, flight, on_unknown)
-        elapsed = loop.time() - started
+        beginning = self._telling.begin_action(action.path, flight, index)
+        elapsed = 0.0
+        value: Receipt | NRMError
+        network = self._reach()
+        if isinstance(network, ClientStateError):
+            value = network
+        else:
+            started = network.loop.time()
+            try:
+                value = await self._alone(network, item, action, flight, on_unknown)
+            except (Exception, asyncio.CancelledError) as error:
+                self._telling.cut_off_action(beginning, flight, error)
+                raise
+            elapsed = network.loop.time() - started
         if isinstance(value, NRMError):
             value.at("POST", action.path, flight.attempts, elapsed)
-        return conclude(index, item, action, value, flight.attempts, elapsed)
+        result = conclude(index, item, action, value, flight.attempts, elapsed)
+        self._telling.end_action(beginning, flight, result)
+        return result
 
-    async def _alone(
-        self, item: object, action: Action, flight: Flight, on_unknown: OnUnknown
-    ) -> Receipt | NRMError:
-        """Carry it out while no other action on this number is under way or in doubt."""
+    def _reach(self) -> Network | ClientStateError:
         try:
-            anis = self._session.network().anis
-            async with asyncio.timeout_at(flight.deadline):
-                await anis.acquire(action.ani)
+            return self._session.network()
         except ClientStateError as error:
             return error.with_traceback(None)
-        except TimeoutError:
-            return NotSentError(TOO_LATE)
+
+    async def _alone(
+        self,
+        network: Network,
+        item: object,
+        action: Action,
+        flight: Flight,
+        on_unknown: OnUnknown,
+    ) -> Receipt | NRMError:
+        """Carry it out while no other action on this number is under way or in doubt."""
+        anis = network.anis
+        if not anis.take(action.ani):
+            try:
+                async with asyncio.timeout_at(flight.deadline):
+                    await anis.acquire(action.ani)
+            except TimeoutError:
+                return NotSentError(TOO_LATE)
         try:
-            value = await self._carry_out(item, action, flight, on_unknown)
+            value = await self._carry_out(network, item, action, flight, on_unknown)
         except asyncio.CancelledError:
             if flight.may_be_applied:
                 self._last_known.note(action, OutcomeUnknownError("cancelled"))
@@ -122,9 +138,16 @@ class Calls:
             anis.release(action.ani)
 
     async def _carry_out(
-        self, item: object, action: Action, flight: Flight, on_unknown: OnUnknown
+        self,
+        network: Network,
+        item: object,
+        action: Action,
+        flight: Flight,
+        on_unknown: OnUnknown,
     ) -> Receipt | NRMError:
-        value = await self._send(action_request(action), action, flight)
+        read = partial(read_receipt, action=action)
+        request = action_request(action)
+        value = (await self._session.converse(network, request, read, flight)).value
         if isinstance(value, Receipt):
             return value
         doubt = _doubt(value, flight)
@@ -134,24 +157,18 @@ class Calls:
         if on_unknown == "report" or not can_confirm(action, doubt):
             return doubt
         refusal = value if isinstance(value, RejectedError) else None
-        return await confirm(action, doubt, refusal, self._means(item, action, flight))
+        return await confirm(action, doubt, refusal, self._means(network, item, action, flight))
 
-    async def _send(self, request: Request, action: Action, flight: Flight) -> Receipt | NRMError:
-        def read(response: Response) -> Receipt | NRMError:
-            return read_receipt(response, action)
-
-        try:
-            done: Concluded[Receipt] = await self._session.converse(request, read, flight)
-        except ClientStateError as error:  # closed while it waited for its number
-            return error.with_traceback(None)
-        return done.value
-
-    def _means(self, item: object, action: Action, flight: Flight) -> Means:
+    async def _resend(self, network: Network, action: Action, flight: Flight) -> Receipt | NRMError:
         # One more is one more: a server that does not take it up is not asked yet again.
         again = attrs.evolve(action_request(action), is_harmless_twice=False)
+        read = partial(read_receipt, action=action)
+        return (await self._session.converse(network, again, read, flight)).value
+
+    def _means(self, network: Network, item: object, action: Action, flight: Flight) -> Means:
         return Means(
             find=partial(self._find_for, flight),
-            resend=partial(self._send, again, action, flight),
+            resend=partial(self._resend, network, action, flight),
             wait=partial(self._wait, flight),
             policy=self._policy,
             was_active=self._last_known.before(action, item),

@@ -56,18 +56,22 @@ class Telling:
         self._end(beginning, flight, None, None)
         return value
 
-    async def of_action(
-        self, work: Coroutine[Any, Any, CallResult], path: str, flight: Flight, index: int
-    ) -> CallResult:
-        """Carry out an action."""
-        beginning = self._begin("POST", path, flight, None if flight.batch is None else index)
-        try:
-            result = await work
-        except (Exception, asyncio.CancelledError) as error:
-            self._end(beginning, flight, _cut_off(flight), error)
-            raise
+    def begin_action(self, path: str, flight: Flight, index: int) -> _Beginning | None:
+        """An action begins. What comes back is for its end."""
+        if not self._events.is_wanted:
+            return None
+        return self._begin("POST", path, flight, None if flight.batch is None else index)
+
+    def end_action(self, beginning: _Beginning | None, flight: Flight, result: CallResult) -> None:
+        """An action came to this."""
         self._end(beginning, flight, result.outcome, None if result.ok else result.error)
-        return result
+
+    def cut_off_action(
+        self, beginning: _Beginning | None, flight: Flight, error: BaseException
+    ) -> None:
+        """An action was cut off."""
+        outcome = Outcome.UNKNOWN if flight.may_be_applied else Outcome.NOT_APPLIED
+        self._end(beginning, flight, outcome, error)
 
     def _begin(
         self, method: str, path: str, flight: Flight, index: int | None
@@ -104,7 +108,3 @@ class Telling:
                 is_cancelled=isinstance(error, asyncio.CancelledError),
             )
         )
-
-
-def _cut_off(flight: Flight) -> Outcome:
-    return Outcome.UNKNOWN if flight.may_be_applied else Outcome.NOT_APPLIED

@@ -8,14 +8,23 @@ class AniLocks:
     """One action at a time on each number; the next in line comes when the first is decided."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, deque[asyncio.Future[None]]] = {}
+        # The numbers that are held; and who waits for them, where anybody does.
+        self._lines: dict[str, deque[asyncio.Future[None]] | None] = {}
+
+    def take(self, ani: str) -> bool:
+        """Take the number if nobody has it."""
+        if ani in self._lines:
+            return False
+        self._lines[ani] = None
+        return True
 
     async def acquire(self, ani: str) -> None:
         """Wait for the number; waiters are served in order."""
-        line = self._lines.get(ani)
-        if line is None:
-            self._lines[ani] = deque()
+        if self.take(ani):
             return
+        line = self._lines[ani]
+        if line is None:
+            line = self._lines[ani] = deque()
         turn = asyncio.get_running_loop().create_future()
         line.append(turn)
         try:

@@ -76,6 +76,10 @@ class Breaker:
         self._change.set()
         self._change = asyncio.Event()
 
+    def lets_pass(self, *, is_patient: bool) -> bool:
+        """Whether all is well, so that nobody has to wait or to ask."""
+        return not self.is_open and not (is_patient and self._is_nobody())
+
     async def pass_through(self, probe: Callable[[], Awaitable[bool]], *, is_patient: bool) -> bool:
         """Whether to go on: at once while all is well, else when the API is back.
 

@@ -60,9 +60,13 @@ class Pool:
         """Seconds until the gate opens; 0 if it is open."""
         return self._governor.opens_in(self._loop.time())
 
+    def take_place(self) -> Place | None:
+        """A place, if there is one and nobody waits for it."""
+        return None if self._lines[0] or self._lines[1] else self._take()
+
     async def acquire(self, *, is_patient: bool = False) -> Place:
         """Wait for a place; the patient let the others go first."""
-        if not any(self._lines) and (place := self._take()) is not None:
+        if (place := self.take_place()) is not None:
             return place
         turn: asyncio.Future[Place] = self._loop.create_future()
         self._lines[is_patient].append(turn)

@@ -13,6 +13,7 @@ runs it, and closed once.
 """
 
 from nrm_async._session.conversation import Concluded, Session
+from nrm_async._session.network import Network
 from nrm_async._session.state import TOO_LATE, ClientState
 
-__all__ = ["TOO_LATE", "ClientState", "Concluded", "Session"]
+__all__ = ["TOO_LATE", "ClientState", "Concluded", "Network", "Session"]

@@ -34,10 +34,13 @@ class Session(Lifecycle):
     """The one way for a request to reach the API."""
 
     async def converse(
-        self, request: Request, read: Callable[[Response], T | NRMError], flight: Flight
+        self,
+        network: Network,
+        request: Request,
+        read: Callable[[Response], T | NRMError],
+        flight: Flight,
     ) -> Concluded[T]:
         """Send a request as often as it takes, and no more often than is safe."""
-        network = self.network()
         started = network.loop.time()
         number = 0
         while True:
@@ -89,7 +92,7 @@ class Session(Lifecycle):
         flight: Flight,
     ) -> tuple[T | NRMError, float | None]:
         """One attempt: what it ended in, and the seconds the server asked to wait."""
-        place = await self._admit(network, flight)
+        place = self._place_at_once(network, flight) or await self._admit(network, flight)
         if isinstance(place, NRMError):
             return place, None
         give_back = network.pool.release
@@ -97,7 +100,12 @@ class Session(Lifecycle):
         try:
             if (problem := self._not_now(network, flight)) is not None:
                 return problem, None
-            response = await self._send(network, request, flight)
+            before = flight.attempts
+            self.tally.attempted(before, before + 1)
+            try:
+                response = await network.transport.send(request, flight)
+            finally:  # none more, or the silent resend of a read
+                self.tally.attempted(before + 1, flight.attempts)
             if isinstance(response, Response):
                 # Before the place is given back: the next in line goes by what is learnt here.
                 wait = self._learn(network, place, response)
@@ -107,15 +115,11 @@ class Session(Lifecycle):
             give_back()
         return self._read(network, response, read, flight), wait
 
-    async def _send(
-        self, network: Network, request: Request, flight: Flight
-    ) -> Response | NRMError:
-        before = flight.attempts
-        self.tally.attempted(before, before + 1)
-        try:
-            return await network.transport.send(request, flight)
-        finally:
-            self.tally.attempted(before + 1, flight.attempts)  # none, or a read's silent resend
+    def _place_at_once(self, network: Network, flight: Flight) -> Place | None:
+        """A place, where nobody has to wait for anything."""
+        if network.breaker.lets_pass(is_patient=flight.is_patient):
+            return network.pool.take_place()
+        return None
 
     async def _admit(self, network: Network, flight: Flight) -> Place | NRMError:
         """Wait for the API to be there and for a place in the pool, until the deadline."""
@@ -129,8 +133,8 @@ class Session(Lifecycle):
 
     async def _place(self, network: Network, flight: Flight) -> Place | NRMError:
         breaker, pool = network.breaker, network.pool
+        probe = partial(self._probe, network)
         while True:
-            probe = partial(self._probe, network)
             if not await breaker.pass_through(probe, is_patient=flight.is_patient):
                 return _down(breaker, flight)
             place = await pool.acquire(is_patient=flight.is_patient)
@@ -189,7 +193,8 @@ class Session(Lifecycle):
         """Whether the API is back; a read, never an action."""
         place = await network.pool.acquire()
         try:
-            response = await self._send(network, page_request(1, 1, None), Flight())
+            self.tally.attempted(0, 1)
+            response = await network.transport.send(page_request(1, 1, None), Flight())
             if isinstance(response, Response):
                 self._learn(network, place, response)
         finally:

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import os
 from collections import Counter
 from collections.abc import Coroutine
 from types import MappingProxyType
@@ -11,7 +10,7 @@ from typing import Any, TypeVar
 import attrs
 
 from nrm_async._limits import Breaker, ConcurrencyLimit
-from nrm_async._session.network import Network, open_network
+from nrm_async._session.network import Forks, Network, open_network
 from nrm_async._session.state import CLOSED, OPEN_ALREADY, OTHER_LOOP, OTHER_PROCESS, ClientState
 from nrm_async._transport import HTTPSession
 from nrm_async.config import Settings
@@ -83,7 +82,7 @@ class Lifecycle:
             self.state = ClientState.OPENED
         elif self._network.loop is not asyncio.get_running_loop():
             raise ClientStateError(OTHER_LOOP)
-        elif self._network.process != os.getpid():  # two would read from the same sockets
+        elif self._network.forks != Forks.count:  # two would read from the same sockets
             raise ClientStateError(OTHER_PROCESS)
         return self._network
 

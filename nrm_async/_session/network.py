@@ -18,12 +18,27 @@ from nrm_async.events import BreakerClosed, BreakerOpened, Events, LimitsChanged
 _CONFIRMING_SHARE: Final = 10
 
 
+class Forks:
+    """How often this process is the child of a fork; asking costs no system call."""
+
+    count = 0
+
+    @classmethod
+    def add(cls) -> None:
+        """This process has just been forked off."""
+        cls.count += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=Forks.add)
+
+
 @attrs.frozen
 class Network:
     """What exists only inside an event loop."""
 
     loop: asyncio.AbstractEventLoop
-    process: int
+    forks: int
     closing: asyncio.Event
     pool: Pool
     breaker: Breaker
@@ -57,7 +72,7 @@ def open_network(settings: Settings, lent: HTTPSession | None, events: Events) -
 
     return Network(
         loop=asyncio.get_running_loop(),
-        process=os.getpid(),
+        forks=Forks.count,
         closing=closing,
         pool=Pool(most, settings.max_rate, changed),
         breaker=Breaker(most, opened, closed),

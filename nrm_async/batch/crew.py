@@ -16,6 +16,7 @@ class Crew:
     """The workers of one batch, and what they share."""
 
     def __init__(self, inputs: Inputs, prepare: Prepare, call: Call, options: BatchOptions) -> None:
+        self._clock = asyncio.get_running_loop().time
         self._prepare = prepare
         self._call = call
         self._recorder = options.recorder
@@ -36,6 +37,7 @@ class Crew:
                 is_patient=True,
                 halted=self._brake.halted,
                 batch=self._watch.number,
+                started=self._clock(),
             )
             await self._handle(*taken, flight)
             if not flight.attempts:
@@ -49,20 +51,16 @@ class Crew:
             await self._hand_in(_failed_input(index, item, error))
             return
         try:
-            result = await self._carry_out(index, item, action, flight)
+            problem = self._brake.halted() or await self._intend(index, action)
+            if problem is None:
+                result = await self._call(index, item, action, flight)
+            else:
+                result = _failed(index, item, action, flight, problem)
         except asyncio.CancelledError:
             await self._hand_in(_failed(index, item, action, flight, _cut_off(flight)))
             raise
         self._brake.look_at(result)
         await self._hand_in(result)
-
-    async def _carry_out(
-        self, index: int, item: object, action: Action, flight: Flight
-    ) -> CallResult:
-        problem = self._brake.halted() or await self._intend(index, action)
-        if problem is not None:
-            return _failed(index, item, action, flight, problem)
-        return await self._call(index, item, action, flight)
 
     async def _intend(self, index: int, action: Action) -> NRMError | None:
         if self._recorder is None:

@@ -1,6 +1,6 @@
 """Actions on many numbers: a result for each of them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager
 from typing import Unpack
 
@@ -199,10 +199,10 @@ class Batches(ClientBase):
         """What a batch carries its items out with."""
         how = self._on_unknown(more.get("on_unknown"))
 
-        async def call(index: int, item: object, action: Action, flight: Flight) -> CallResult:
+        def call(index: int, item: object, action: Action, flight: Flight) -> Awaitable[CallResult]:
             limit = self._deadline()
             if limit is not None:
                 flight.deadline = limit if flight.deadline is None else min(limit, flight.deadline)
-            return await self._calls.perform(index, item, action, flight, how)
+            return self._calls.perform(index, item, action, flight, how)
 
         return call
