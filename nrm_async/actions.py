@@ -201,7 +201,7 @@ class Action:
     """
 
     path: ClassVar[str]  # below the base URL
-    done: ClassVar[frozenset[str]]  # the statuses that say it was applied
+    done: ClassVar[tuple[str, ...]]  # statuses that say it was applied; the documented first
     # Whether the API's own rules keep a second one from doing anything.
     is_harmless_twice: ClassVar[bool] = True
 
@@ -237,7 +237,7 @@ class Pause(Action):
     """
 
     path = "/pause"
-    done = frozenset({"paused"})
+    done = ("paused",)
 
     date: str | None = attrs.field(
         default=None, converter=attrs.converters.optional(_date), kw_only=True
@@ -265,7 +265,7 @@ class Activate(Action):
     """
 
     path = "/activate"
-    done = frozenset({"active"})
+    done = ("active",)
 
     date: str = attrs.field(converter=_required_date, kw_only=True)
 
@@ -290,4 +290,4 @@ class Remediate(Action):
     path = "/remediate"
     is_harmless_twice = False
     # The older API misspelt it, and may still answer so.
-    done = frozenset({"received request", "recieved request"})
+    done = ("received request", "recieved request")

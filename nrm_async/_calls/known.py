@@ -30,8 +30,9 @@ class LastKnown:
         self._remember(action.ani, isinstance(action, Activate) if is_known else None)
 
     def _remember(self, ani: str, is_active: bool | None) -> None:
+        if ani in self._is_active:
+            self._is_active.move_to_end(ani)
         self._is_active[ani] = is_active
-        self._is_active.move_to_end(ani)
         if len(self._is_active) > _REMEMBERED:
             self._is_active.popitem(last=False)
 

@@ -100,8 +100,9 @@ class Breaker:
 
     def _is_nobody(self) -> bool:
         """Whether many attempts for some time have not found anybody there."""
-        is_long = self._run >= self._longest_run
-        return not self._has_answered and is_long and _now() - self._run_began > _STRANGERS_PATIENCE
+        if self._has_answered or self._run < self._longest_run:
+            return False
+        return _now() - self._run_began > _STRANGERS_PATIENCE
 
     def close(self) -> None:
         """Tell those who wait that the client is closing."""

@@ -81,8 +81,10 @@ class Pool:
     def release(self) -> None:
         """Give a place back, and one that was withheld: things go well."""
         self.in_flight -= 1
-        self._withheld = max(0, self._withheld - 1)
-        self._serve()
+        if self._withheld:
+            self._withheld -= 1
+        if self._lines[0] or self._lines[1]:
+            self._serve()
 
     def withhold(self) -> None:
         """Keep a place back instead, but never the last: the machine is short of something."""

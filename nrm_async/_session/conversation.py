@@ -4,9 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import Generic, TypeVar
-
-import attrs
+from typing import Generic, NamedTuple, TypeVar
 
 from nrm_async._flight import Flight
 from nrm_async._limits import Breaker, Place
@@ -21,8 +19,7 @@ from nrm_async.events import RetryScheduled, Throttled
 T = TypeVar("T")
 
 
-@attrs.frozen
-class Concluded(Generic[T]):
+class Concluded(NamedTuple, Generic[T]):
     """How a call ended: its value or its error, after so many attempts and seconds."""
 
     value: T | NRMError
@@ -104,8 +101,9 @@ class Session(Lifecycle):
             self.tally.attempted(before, before + 1)
             try:
                 response = await network.transport.send(request, flight)
-            finally:  # none more, or the silent resend of a read
-                self.tally.attempted(before + 1, flight.attempts)
+            finally:
+                if flight.attempts != before + 1:  # none after all, or the silent resend of a read
+                    self.tally.attempted(before + 1, flight.attempts)
             if isinstance(response, Response):
                 # Before the place is given back: the next in line goes by what is learnt here.
                 wait = self._learn(network, place, response)

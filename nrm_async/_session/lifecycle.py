@@ -80,7 +80,7 @@ class Lifecycle:
             self._network = open_network(self._settings, self._lent, self.events)
             self._counted = self._network
             self.state = ClientState.OPENED
-        elif self._network.loop is not asyncio.get_running_loop():
+        elif not self._network.is_here:
             raise ClientStateError(OTHER_LOOP)
         elif self._network.forks != Forks.count:  # two would read from the same sockets
             raise ClientStateError(OTHER_PROCESS)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+import threading
 from typing import Final
 
 import anyio
@@ -38,6 +39,7 @@ class Network:
     """What exists only inside an event loop."""
 
     loop: asyncio.AbstractEventLoop
+    thread: int
     forks: int
     closing: asyncio.Event
     pool: Pool
@@ -46,6 +48,15 @@ class Network:
     anis: AniLocks
     confirming: anyio.Semaphore
     transport: Transport
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its event loop is the one that runs here.
+
+        Of the loops of a thread one runs at a time. ``asyncio.get_running_loop`` says the same,
+        for a system call each time (CPython 3.11).
+        """
+        return self.loop.is_running() and self.thread == threading.get_ident()
 
     async def sleep(self, seconds: float) -> bool:
         """Wait, but not beyond the client's end; ``False`` if that came first."""
@@ -72,6 +83,7 @@ def open_network(settings: Settings, lent: HTTPSession | None, events: Events) -
 
     return Network(
         loop=asyncio.get_running_loop(),
+        thread=threading.get_ident(),
         forks=Forks.count,
         closing=closing,
         pool=Pool(most, settings.max_rate, changed),

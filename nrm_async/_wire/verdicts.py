@@ -93,6 +93,8 @@ def read_receipt(response: Response, action: Action) -> Receipt | NRMError:
         ``OutcomeUnknownError``.
     """
     said = json_object(response.body)
+    if said is not None and _is_plain_yes(response, said, action):
+        return Receipt(action.ani, said["status"], response.request_id)
     if said is not None and response.status not in (401, 403, 429) and _is_foreign(said, action):
         return _unknown(response, "the answer is about another number")
     if error := common_error(response, said):
@@ -102,6 +104,16 @@ def read_receipt(response: Response, action: Action) -> Receipt | NRMError:
     if said is None:
         return _unknown(response, "the answer is not a JSON object")
     return _read_said(response, said, action)
+
+
+def _is_plain_yes(response: Response, said: Mapping[str, Any], action: Action) -> bool:
+    """Whether it is the documented answer to the letter: what nearly all answers are."""
+    return (
+        response.status == 200
+        and said.get("status") == action.done[0]
+        and said.get("ani") == action.ani
+        and "success" not in said
+    )
 
 
 def _read_said(response: Response, said: Mapping[str, Any], action: Action) -> Receipt | NRMError:

@@ -5,7 +5,7 @@ import asyncio
 from nrm_async._flight import Flight
 from nrm_async.actions import Action
 from nrm_async.batch.brake import Brake
-from nrm_async.batch.options import BatchOptions, Call, Inputs, Prepare
+from nrm_async.batch.options import BatchOptions, Call, Inputs, Prepare, Recorder
 from nrm_async.batch.outbox import Outbox
 from nrm_async.batch.source import Source
 from nrm_async.errors import InvalidRequestError, NotSentError, NRMError, OutcomeUnknownError
@@ -51,7 +51,9 @@ class Crew:
             await self._hand_in(_failed_input(index, item, error))
             return
         try:
-            problem = self._brake.halted() or await self._intend(index, action)
+            problem = self._brake.halted()
+            if problem is None and self._recorder is not None:
+                problem = await self._intend(self._recorder, index, action)
             if problem is None:
                 result = await self._call(index, item, action, flight)
             else:
@@ -60,13 +62,14 @@ class Crew:
             await self._hand_in(_failed(index, item, action, flight, _cut_off(flight)))
             raise
         self._brake.look_at(result)
-        await self._hand_in(result)
-
-    async def _intend(self, index: int, action: Action) -> NRMError | None:
         if self._recorder is None:
-            return None
+            self._deliver(result)
+        else:
+            await self._hand_in(result)
+
+    async def _intend(self, recorder: Recorder, index: int, action: Action) -> NRMError | None:
         try:
-            await self._recorder.intent(index, action)
+            await recorder.intent(index, action)
         except Exception as error:  # noqa: BLE001 - what is not recorded is not sent
             self._recorder_failed(error)
             return self._brake.halted()
@@ -79,8 +82,11 @@ class Crew:
         except Exception as error:  # noqa: BLE001 - raised at the end; the result stands
             self._recorder_failed(error)
         finally:
-            self.outbox.put(result)
-            self._watch.item(result)
+            self._deliver(result)
+
+    def _deliver(self, result: CallResult) -> None:
+        self.outbox.put(result)
+        self._watch.item(result)
 
     def _recorder_failed(self, error: Exception) -> None:
         self._source.error = self._source.error or error
