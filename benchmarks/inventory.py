@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from benchmarks import files
 from benchmarks.churn import AT_ONCE, Changing, Where, repeated
 from nrm_async import NRMClient
 from nrm_async.listing import OnDrift, read_inventory
@@ -170,6 +171,8 @@ def measure(rows: int, runs: int) -> Iterator[dict[str, Any]]:
     for inserts in ("anywhere", "front", "end"):
         yield in_memory(runs, CHURN, inserts, 0.0)
     yield in_memory(runs, CHURN, "anywhere", 0.25)
+    for figures in files.figures(rows):
+        yield {"part": "files", **figures}
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
@@ -21,10 +22,21 @@ from nrm_async import (
     Outcome,
     Succeeded,
 )
+from nrm_async.cli.bars import Bars
 from nrm_async.cli.numbers import numbers
 from nrm_async.cli.options import Connection
 from nrm_async.cli.run import AUTHENTICATION, FAILED, OK
-from nrm_async.cli.show import Cell, Column, complain, console, counted, json_line, line, table
+from nrm_async.cli.show import (
+    Cell,
+    Column,
+    complain,
+    console,
+    counted,
+    json_line,
+    line,
+    side_screen,
+    table,
+)
 from nrm_async.files import BadInput, Format, read_actions, save_report
 from nrm_async.files.actions import AnyAction
 from nrm_async.files.formats import format_of
@@ -96,16 +108,31 @@ async def act(
     """Act on the numbers given and print what became of each."""
     output = _Lines(name) if as_json else _Table(console())
     listed = files.actions(name, options)
-    async with connection.client() as client:
+    # Lines that come one by one are progress themselves.
+    with nullcontext() if as_json else Bars(side_screen()) as bars:
+        report = await _run(name, given, options, files, connection, output, listed, bars)
+    output.end(report)
+    files.save(report)
+    return _code_of(report)
+
+
+async def _run(
+    name: ActionName,
+    given: Sequence[str],
+    options: Mapping[str, str | None],
+    files: Files,
+    connection: Connection,
+    output: "_Table | _Lines",
+    listed: Iterable[Any] | None,
+    bars: Bars | None,
+) -> BatchReport:
+    async with connection.client(bars) as client:
         inputs = output.until_closed(_inputs(name, given, options, listed))
         if listed is None:
             call = _CALLS[name](client, inputs, on_result=output.take, **options)
         else:  # each line may have a date and more of its own
             call = client.run_batch(inputs, on_result=output.take)
-        report = await _finished(call, output, files)
-    output.end(report)
-    files.save(report)
-    return _code_of(report)
+        return await _finished(call, output, files)
 
 
 async def _inputs(

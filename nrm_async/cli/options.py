@@ -11,6 +11,7 @@ import attrs
 import click
 
 from nrm_async import ConfigurationError, InvalidRequestError, NRMClient
+from nrm_async.events import Observer
 
 KEY_VARIABLE: Final = "OUTBOUNDIQ_API_KEY"
 
@@ -51,8 +52,8 @@ class Connection:
     concurrency: int
     timeout: float
 
-    def client(self) -> NRMClient:
-        """A client with these settings.
+    def client(self, on_event: Observer | None = None) -> NRMClient:
+        """A client with these settings, which tells this observer.
 
         Raises:
             ConfigurationError: A setting breaks its rule, or there is no key.
@@ -60,7 +61,10 @@ class Connection:
         if not os.environ.get(KEY_VARIABLE):
             raise ConfigurationError(f"the API key is missing: set {KEY_VARIABLE}")
         return NRMClient(
-            base_url=self.base_url, max_concurrency=self.concurrency, timeout=self.timeout
+            base_url=self.base_url,
+            max_concurrency=self.concurrency,
+            timeout=self.timeout,
+            on_event=on_event,
         )
 
 

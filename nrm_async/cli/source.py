@@ -4,16 +4,17 @@ import asyncio
 
 from nrm_async import Inventory
 from nrm_async.actions import normalize_prefix
+from nrm_async.cli.bars import Bars
 from nrm_async.cli.options import Connection
 from nrm_async.cli.run import FAILED, OK
-from nrm_async.cli.show import complain, waiting
+from nrm_async.cli.show import complain, side_screen, waiting
 from nrm_async.files import load_inventory
 
 
 async def read(connection: Connection, number: str | None = None) -> Inventory:
     """The inventory as it is now."""
-    async with connection.client() as client:
-        with waiting("Reading the inventory"):
+    with Bars(side_screen()) as bars:
+        async with connection.client(bars) as client:
             return await client.inventory(number=number)
 
 
