@@ -1,7 +1,7 @@
 """One row at a time, through cattrs with strict hooks: by default it coerces silently.
 
-This is the slow way. It is worth its time where a page is not as documented: good rows are
-kept, unknown fields go to ``Ani.extra``, and a bad field is named by its path.
+This is the slow way. It is worth its time where a value breaks the contract: good rows are
+kept, and a bad field is named by its path.
 """
 
 import re
