@@ -9,15 +9,16 @@ Fields that ``Ani`` does not know are learnt from the first page that has them, 
 fields of the struct like all others. A page that does not fit is told by an exception.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from itertools import repeat
 from typing import Annotated, Any, Final
 
 import attrs
 import msgspec
 
 from nrm_async._wire.rows import NAME_ON_THE_WIRE, ROW_FIELDS
-from nrm_async.models import Ani
+from nrm_async.models import NO_FIELDS, Ani
 
 
 class Envelope(msgspec.Struct):
@@ -92,15 +93,20 @@ def _struct_field(attribute: "attrs.Attribute[Any]") -> tuple[str, Any] | tuple[
     return attribute.name, kind, attribute.default
 
 
-def _compile(others: dict[str, str]) -> Callable[[Iterable[Any]], list[Ani]]:
+def _make(count: int) -> list[_Settable]:
+    return list(map(object.__new__, repeat(_Settable, count)))
+
+
+def _compile(others: dict[str, str]) -> Callable[[Sequence[Any]], list[Ani]]:
     """Straight-line code from structs to ``Ani``; the strangers' names stand outside of it."""
-    names: dict[str, Any] = {"new": object.__new__, "Settable": _Settable, "Ani": Ani}
-    names |= {"UNSET": msgspec.UNSET} | {f"name_of_{place}": n for place, n in others.items()}
+    names: dict[str, Any] = {"make": _make, "Ani": Ani}
+    names |= {"UNSET": msgspec.UNSET, "NO_FIELDS": NO_FIELDS} | {
+        f"name_of_{place}": n for place, n in others.items()
+    }
     lines = [
         "def fill(rows):",
-        "  anis = []",
-        "  for row in rows:",
-        "    ani = new(Settable)",
+        "  anis = make(len(rows))",
+        "  for ani, row in zip(anis, rows):",
     ]
     for field in ROW_FIELDS:
         value = f"row.{field.name}"
@@ -108,15 +114,15 @@ def _compile(others: dict[str, str]) -> Callable[[Iterable[Any]], list[Ani]]:
             names[f"convert_{field.name}"] = field.converter
             value = f"convert_{field.name}({value})"
         lines.append(f"    ani.{field.name} = {value}")
-    lines.append("    ani.extra = extra = {}")
+    lines.append(f"    ani.extra = {'extra = {}' if others else 'NO_FIELDS'}")
     for place in others:
         lines += [
             f"    if row.{place} is not UNSET:",
             f"      extra[name_of_{place}] = row.{place}",
         ]
-    lines += ["    ani.__class__ = Ani", "    anis.append(ani)", "  return anis"]
+    lines += ["    ani.__class__ = Ani", "  return anis"]
     exec("\n".join(lines), names)  # noqa: S102 - from names of fields alone, as attrs does it
-    fill: Callable[[Iterable[Any]], list[Ani]] = names["fill"]
+    fill: Callable[[Sequence[Any]], list[Ani]] = names["fill"]
     return fill
 
 
