@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from benchmarks import calls, rows
+from benchmarks import calls, latency, memory, rows, stall, start
 from benchmarks.measuring import Figure
 from benchmarks.options import Options, add_arguments, machine
 
@@ -19,9 +19,13 @@ Part: TypeAlias = Callable[[Options], Iterator[Figure]]
 PARTS: Final[dict[str, Part]] = {
     "calls": calls.measure,
     "rows": rows.measure,
+    "latency": latency.measure,
+    "stall": stall.measure,
+    "memory": memory.measure,
+    "start": start.measure,
 }
 
-_TITLES: Final = ("what", "rival", "ours", "rival's", "unit", "ratio", "low – high", "wall", "aim")
+_TITLES: Final = ("what", "rival", "ours", "rival's", "unit", "ratio", "low to high", "wall", "aim")
 
 
 def main() -> None:
@@ -64,7 +68,7 @@ def _line(figure: Figure) -> str:
         f"{figure.theirs:.3g}",
         figure.unit,
         f"**{figure.ratio:.2f}**",
-        f"{min(figure.ratios):.2f} – {max(figure.ratios):.2f}",
+        f"{min(figure.ratios):.2f} to {max(figure.ratios):.2f}",
         "" if figure.wall_ratio is None else f"{figure.wall_ratio:.2f}",
         aim,
     )

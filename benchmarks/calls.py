@@ -19,7 +19,7 @@ from benchmarks.options import Options
 from benchmarks.pages import numbers
 from benchmarks.site import Site, serve
 from benchmarks.typescript import typescript
-from nrm_async import NRMClient, Outcome
+from nrm_async import NRMClient, Outcome, Pause
 
 AT_ONCE: Final = 50
 KEY: Final = "a-key-of-the-benchmarks"
@@ -30,6 +30,11 @@ HEADERS: Final = {
     "User-Agent": "benchmarks",
 }
 _WARM_UP: Final = 200
+
+
+def actions(count: int) -> Iterator[Pause]:
+    """So many pauses, made one at a time."""
+    return (Pause(phone) for phone in numbers(count))
 
 
 async def ours(url: str, count: int) -> Took:

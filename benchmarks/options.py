@@ -19,12 +19,12 @@ class Options:
     Attributes:
         rounds: Rounds of each comparison.
         quick: Whether to measure less of everything, to see that it works.
-        typescript: Module that drives an SDK in TypeScript, if there is one.
+        typescript: URL of a module that drives an SDK in TypeScript, if there is one.
     """
 
     rounds: int = 5
     quick: bool = False
-    typescript: Path | None = None
+    typescript: str | None = None
 
     @classmethod
     def of(cls, given: argparse.Namespace) -> Self:
@@ -32,7 +32,7 @@ class Options:
         return cls(
             2 if given.quick else given.rounds,
             given.quick,
-            Path(given.typescript) if given.typescript else None,
+            Path(given.typescript).resolve().as_uri() if given.typescript else None,
         )
 
     def has(self, package: str) -> bool:

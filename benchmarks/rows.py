@@ -41,7 +41,8 @@ AT_ONCE: Final = 10
 Decode: TypeAlias = Callable[[bytes], int]
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """The name on the wire."""
     head, *rest = name.split("_")
     return head + "".join(part.capitalize() for part in rest)
 
@@ -51,7 +52,7 @@ FIELDS: Final[dict[str, Any]] = {a.name: a.type for a in attrs.fields(Ani) if a.
 
 def into_structs() -> Decode:
     """Into msgspec's own structs: nothing in Python decodes faster."""
-    row: Any = msgspec.defstruct("Row", list(FIELDS.items()), rename=_camel)
+    row: Any = msgspec.defstruct("Row", list(FIELDS.items()), rename=camel)
     page: Any = msgspec.defstruct("Page", [("data", list[row]), ("total_pages", int)])
     decoder = msgspec.json.Decoder(page)
     return lambda body: len(decoder.decode(body).data)
@@ -68,7 +69,7 @@ def into_attrs() -> Decode:
     converter.register_structure_hook_func(
         lambda kind: kind in (int | str, int | float | None), lambda value, _: value
     )
-    renamed: dict[str, Any] = {name: override(rename=_camel(name)) for name in FIELDS}
+    renamed: dict[str, Any] = {name: override(rename=camel(name)) for name in FIELDS}
     converter.register_structure_hook(row, make_dict_structure_fn(row, converter, **renamed))
     structure = converter.get_structure_hook(list[row])  # type: ignore[valid-type]
     return lambda body: len(structure(json.loads(body)["data"], list[row]))  # type: ignore[valid-type]
@@ -78,7 +79,7 @@ def into_models() -> Decode:
     """Into frozen pydantic models."""
     import pydantic  # noqa: PLC0415 - an extra
 
-    config = pydantic.ConfigDict(alias_generator=_camel, frozen=True)
+    config = pydantic.ConfigDict(alias_generator=camel, frozen=True)
     fields: dict[str, Any] = {name: (kind, ...) for name, kind in FIELDS.items()}
     row = pydantic.create_model("Row", __config__=config, **fields)
     page = pydantic.create_model("Page", data=(list[row], ...), total_pages=(int, ...))  # type: ignore[valid-type]

@@ -13,7 +13,6 @@ one warms it up.
 import asyncio
 import json
 import shutil
-from pathlib import Path
 from typing import Final
 
 from benchmarks.measuring import Took
@@ -33,7 +32,7 @@ process.exit(0);
 
 
 async def typescript(
-    module: Path, what: str, url: str, key: str, count: int, concurrency: int
+    module: str, what: str, url: str, key: str, count: int, concurrency: int
 ) -> Took:
     """CPU and wall of so many pauses or pages."""
     node = shutil.which("node")
@@ -41,7 +40,7 @@ async def typescript(
         raise RuntimeError("a TypeScript SDK is given, but there is no node on the PATH")
     given = list(numbers(count)) if what == "pauses" else count
     units = count if what == "pauses" else count * ROWS
-    arguments = [module.resolve().as_uri(), what, url, key, given, units, concurrency]
+    arguments = [module, what, url, key, given, units, concurrency]
     process = await asyncio.create_subprocess_exec(
         node,
         "--input-type=module",
