@@ -23,7 +23,7 @@ from benchmarks.typescript import typescript
 from nrm_async import NRMClient, Outcome, Pause
 
 AT_ONCE: Final = 50
-KEY: Final = "a-key-of-the-benchmarks"
+KEY: Final = "k9Zf3QmX7bT2vLwR8sPd4HnY6cJg1EaU"  # as long and as mixed as real ones
 HEADERS: Final = {
     "Authorization": f"Bearer {KEY}",
     "Content-Type": "application/json",

@@ -109,11 +109,13 @@ def _compile(others: dict[str, str]) -> Callable[[Sequence[Any]], list[Ani]]:
         "  for ani, row in zip(anis, rows):",
     ]
     for field in ROW_FIELDS:
-        value = f"row.{field.name}"
-        if field.converter is not None:
+        lines.append(f"    ani.{field.name} = row.{field.name}")
+        if field.converter is not None:  # it turns what is no text into text
             names[f"convert_{field.name}"] = field.converter
-            value = f"convert_{field.name}({value})"
-        lines.append(f"    ani.{field.name} = {value}")
+            lines += [
+                f"    if ani.{field.name}.__class__ is not str:",
+                f"      ani.{field.name} = convert_{field.name}(row.{field.name})",
+            ]
     lines.append(f"    ani.extra = {'extra = {}' if others else 'NO_FIELDS'}")
     for place in others:
         lines += [

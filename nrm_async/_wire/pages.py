@@ -40,7 +40,7 @@ _TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?')
 
 def _is_cut(body: bytes) -> bool:
     """Whether a JSON object stops before its end; a body without a length can, unnoticed."""
-    if body.endswith(b"}]}") and body.find(b"[") == body.rfind(b"["):
+    if body.endswith(b"}]}") and body.find(b"[", body.find(b"[") + 1) < 0:
         return False  # the only list that was opened is closed: no need to count
     if not body.startswith(b"{") or body.count(b"{") == body.count(b"}"):
         return False
