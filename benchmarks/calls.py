@@ -140,7 +140,7 @@ _AIMS: Final = {"aiohttp bare": Aim("<=", 1.15), "aiohttp one-liner": Aim("<", 1
 
 def measure(options: Options) -> Iterator[Figure]:
     """A line for each rival, on each event loop there is."""
-    count = 1_000 if options.quick else 4_000
+    count = 200 if options.quick else 4_000
     with serve() as site:
         options.note(f"calls: server {site.kind}")
         for loop, factory in loops().items():

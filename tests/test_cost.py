@@ -32,9 +32,9 @@ pytestmark = pytest.mark.skipif(
 PACKAGE = str(Path(nrm_async.__file__).parent)
 TOLERANCE = 1.05
 
-ROW = 119  # one row of a page as documented
-ROW_WITH_NEW_FIELD = 131  # the same with a field that this version does not know
-PAGE = 467  # a page of one row
+ROW = 113  # one row of a page as documented
+ROW_WITH_NEW_FIELD = 125  # the same with a field that this version does not know
+PAGE = 464  # a page of one row
 PAUSE = 2_581  # one pause of a batch, from the input to the result
 FETCH = 2_487  # one page of a listing, without decoding it
 

@@ -1,5 +1,7 @@
 """Pages as they come in: all that can be read is kept, and what cannot is named."""
 
+import copy
+import pickle
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any, TypeAlias
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nrm_async._wire import Response, pages, read_page
+from nrm_async._wire.fast import LearningDecoder
 from nrm_async._wire.rows import NAME_ON_THE_WIRE
 from nrm_async.errors import (
     APIError,
@@ -139,6 +142,29 @@ def test_unknown_fields_do_not_slow_a_page_down(
     assert {type(ani) for ani in page} == {Ani}
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         page[0].phone = ""  # type: ignore[misc]
+
+
+def test_rows_share_nothing_that_can_change(
+    answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The empty ``extra`` that rows share stays empty, and copies and pickles like any other."""
+    monkeypatch.setattr(pages, "_fast", LearningDecoder())
+    extra = read_one(answer).extra
+    assert extra is read_one(answer).extra
+    for name, args in (
+        ("__setitem__", ("a", 1)),
+        ("__ior__", ({"a": 1},)),
+        ("setdefault", ("a",)),
+        ("update", ({"a": 1},)),
+    ):
+        with pytest.raises(TypeError, match="cannot be changed"):
+            getattr(extra, name)(*args)
+    assert extra == {}
+    assert repr(extra) == "{}"
+    ani = read_one(answer)
+    for same in (copy.deepcopy(ani), pickle.loads(pickle.dumps(ani))):
+        assert same == ani
+        assert type(same.extra) is dict
 
 
 def test_fields_without_end_are_kept(answer: Answer) -> None:
