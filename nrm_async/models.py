@@ -6,7 +6,7 @@ than is safe to rely on, so only ``id`` and ``phone`` are certain; anything else
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
-from typing import Final, overload
+from typing import Any, Final, NoReturn, overload
 
 import attrs
 
@@ -17,6 +17,21 @@ ACTIVE: Final = "ACTIVE_AND_BEING_MANAGED"  # the only status code that is docum
 
 def _status_text(value: object) -> str | None:
     return value if isinstance(value, str) or value is None else str(value)
+
+
+class _NoFields(dict[str, object]):
+    """An empty dict that stays empty, so that a million rows can share it."""
+
+    def _refuse(self, *_args: Any, **_more: Any) -> NoReturn:
+        raise TypeError("what the API said cannot be changed")
+
+    __setitem__ = setdefault = update = __ior__ = _refuse
+
+    def __reduce__(self) -> tuple[type[dict[str, object]], tuple[()]]:
+        return dict, ()
+
+
+NO_FIELDS: Final[Mapping[str, object]] = _NoFields()
 
 
 @attrs.frozen

@@ -7,9 +7,9 @@ or an error *as a value*, so that deciding whether to try again needs no ``try``
 
     messages   what goes over the wire, and the headers that matter
     verdicts   what an answer to an action means, and which errors are common to all answers
-    pages      what a page of the inventory says: msgspec for pages as documented,
-               rows for all others
-    rows       one row at a time through cattrs: keeps unknown fields, names bad ones
+    pages      what a page of the inventory says: fast where it can be, rows for all others
+    fast       a whole page at once through msgspec, unknown fields included
+    rows       one row at a time through cattrs: keeps good rows, names bad fields
     plain      values to plain data
 """
 

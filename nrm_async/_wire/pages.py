@@ -1,18 +1,16 @@
-"""What a page of the inventory says: msgspec, straight into a struct derived from ``Ani``.
+"""What a page of the inventory says: all at once where it is as documented, else row by row.
 
-A page that is not exactly as documented is read again row by row, at about five times the cost.
+Unknown fields do not slow a page down; a value that breaks the contract does, about tenfold.
 """
 
 import re
-from datetime import datetime
-from operator import attrgetter
-from typing import Annotated, Any, Final
+from typing import Final
 
-import attrs
 import msgspec
 
+from nrm_async._wire.fast import Envelope, LearningDecoder
 from nrm_async._wire.messages import UNREADABLE, Response, json_object, printable
-from nrm_async._wire.rows import NAME_ON_THE_WIRE, ROW_FIELDS, read_row
+from nrm_async._wire.rows import read_row
 from nrm_async._wire.verdicts import api_error, common_error, is_refusal
 from nrm_async.errors import (
     APIError,
@@ -42,6 +40,8 @@ _TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?')
 
 def _is_cut(body: bytes) -> bool:
     """Whether a JSON object stops before its end; a body without a length can, unnoticed."""
+    if body.endswith(b"}]}") and body.find(b"[", body.find(b"[") + 1) < 0:
+        return False  # the only list that was opened is closed: no need to count
     if not body.startswith(b"{") or body.count(b"{") == body.count(b"}"):
         return False
     bare = _TEXT.sub(b"", body)  # braces inside texts do not count
@@ -58,10 +58,9 @@ def read_page(response: Response, page: int, page_size: int) -> AniPage | NRMErr
 
 def _read_page(response: Response, page: int, page_size: int) -> AniPage | NRMError:
     try:
-        envelope = _page_decoder.decode(response.body)
+        envelope, rows = _fast.decode(response.body)
     except UNREADABLE:
         return _read_page_slowly(response, page, page_size)
-    rows = tuple([Ani(*_values(row)) for row in envelope.data])
     return _page(response, page, page_size, envelope, rows)
 
 
@@ -69,12 +68,12 @@ def _page(
     response: Response,
     page: int,
     page_size: int,
-    envelope: "_Envelope",
-    rows: tuple[Ani, ...],
-    malformed: tuple[MalformedRow, ...] = (),
+    envelope: Envelope,
+    rows: list[Ani],
+    malformed: list[MalformedRow] | None = None,
 ) -> AniPage:
     return AniPage(
-        data=rows,
+        data=tuple(rows),
         page=page,
         page_size=page_size,
         count=_count(envelope.count),
@@ -82,7 +81,7 @@ def _page(
         total_pages=_count(envelope.total_pages),
         can_next_page=_flag(envelope.can_next_page),
         can_prev_page=_flag(envelope.can_prev_page),
-        malformed=malformed,
+        malformed=tuple(malformed or ()),
         request_id=response.request_id,
     )
 
@@ -96,49 +95,8 @@ def _flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-# One struct per row, derived from Ani so that its fields are said only once.
-
-
-_WIRE_TYPES: Final[dict[str, Any]] = {
-    "status": str | int | float | None,
-    # A time without a zone is not refused, but it needs the slow way to get one.
-    "created_at": Annotated[datetime, msgspec.Meta(tz=True)] | None,
-}
-
-
-def _struct_field(attribute: "attrs.Attribute[Any]") -> tuple[str, Any] | tuple[str, Any, Any]:
-    kind = _WIRE_TYPES.get(attribute.name, attribute.type)
-    if attribute.default is attrs.NOTHING:
-        return attribute.name, kind
-    return attribute.name, kind, attribute.default
-
-
-_Row: Any = msgspec.defstruct(
-    "_Row",
-    [_struct_field(a) for a in ROW_FIELDS],
-    rename=NAME_ON_THE_WIRE,
-    forbid_unknown_fields=True,  # an unknown field must reach Ani.extra, by the slow way
-    gc=False,
-)
-_values: Final = attrgetter(*NAME_ON_THE_WIRE)
-
-
-class _Envelope(msgspec.Struct):
-    # Any type is let through here: no field of the envelope is worth losing a page for.
-    data: list[Any]
-    count: Any = None
-    total_anis: Any = None
-    total_pages: Any = None
-    can_next_page: Any = None
-    can_prev_page: Any = None
-
-
-class _Page(_Envelope):
-    data: list[_Row]
-
-
-_page_decoder: Final = msgspec.json.Decoder(_Page)
-_envelope_decoder: Final = msgspec.json.Decoder(_Envelope)
+_fast: Final = LearningDecoder()
+_envelope_decoder: Final = msgspec.json.Decoder(Envelope)
 
 
 def _read_page_slowly(response: Response, page: int, page_size: int) -> AniPage | NRMError:
@@ -146,12 +104,14 @@ def _read_page_slowly(response: Response, page: int, page_size: int) -> AniPage 
         envelope = _envelope_decoder.decode(response.body)
     except UNREADABLE as error:
         return _not_a_page(response, error)
+    if _fast.learn(envelope.data):
+        return _read_page(response, page, page_size)
     rows: list[Ani] = []
     malformed: list[MalformedRow] = []
     for index, raw in enumerate(envelope.data):
         row = read_row(index, raw)
         (rows if isinstance(row, Ani) else malformed).append(row)  # type: ignore[arg-type]
-    return _page(response, page, page_size, envelope, tuple(rows), tuple(malformed))
+    return _page(response, page, page_size, envelope, rows, malformed)
 
 
 def _not_a_page(response: Response, error: Exception) -> NRMError:

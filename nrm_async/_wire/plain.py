@@ -1,15 +1,23 @@
 """Public values to plain data, for JSON and for people who want dicts."""
 
 from datetime import date, datetime
-from typing import Any, Final
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-import cattrs
-
-_plain: Final = cattrs.Converter()
-_plain.register_unstructure_hook(date, date.isoformat)
-_plain.register_unstructure_hook(datetime, datetime.isoformat)
+if TYPE_CHECKING:
+    import cattrs
 
 
 def to_plain(value: object) -> Any:
     """Public values as dicts, lists and JSON's own types, under their Python names."""
-    return _plain.unstructure(value)
+    return _converter().unstructure(value)
+
+
+@cache
+def _converter() -> "cattrs.Converter":
+    import cattrs  # noqa: PLC0415 - loaded by who needs it, as in rows
+
+    plain = cattrs.Converter()
+    plain.register_unstructure_hook(date, date.isoformat)
+    plain.register_unstructure_hook(datetime, datetime.isoformat)
+    return plain

@@ -1,22 +1,25 @@
 """One row at a time, through cattrs with strict hooks: by default it coerces silently.
 
-This is the slow way. It is worth its time where a page is not as documented: good rows are
-kept, unknown fields go to ``Ani.extra``, and a bad field is named by its path.
+This is the slow way. It is worth its time where a value breaks the contract: good rows are
+kept, and a bad field is named by its path. cattrs is loaded by the first such page: most programs
+never meet one, and it would be a tenth of what importing this package takes.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from typing import Any, Final, TypeAlias
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
-import cattrs
 import msgspec
-from cattrs.errors import ClassValidationError
-from cattrs.gen import make_dict_structure_fn, override
 
 from nrm_async._wire.messages import printable
 from nrm_async.models import Ani, MalformedRow
+
+if TYPE_CHECKING:
+    import cattrs
+    from cattrs.errors import ClassValidationError
 
 
 def _camel(name: str) -> str:
@@ -34,13 +37,17 @@ def read_row(index: int, raw: object) -> Ani | MalformedRow:
         return MalformedRow(f"$.data[{index}]", f"must be an object, not {_kind(raw)}")
     known = {name: raw[wire] for name, wire in NAME_ON_THE_WIRE.items() if wire in raw}
     known["extra"] = {key: value for key, value in raw.items() if key not in _KNOWN_ON_THE_WIRE}
+    from cattrs.errors import ClassValidationError  # noqa: PLC0415 - see above
+
     try:
-        return _rows.structure(known, Ani)
+        return _row_converter().structure(known, Ani)
     except ClassValidationError as error:
         return _malformed(index, raw, error)
 
 
-def _malformed(index: int, raw: Mapping[str, object], error: ClassValidationError) -> MalformedRow:
+def _malformed(
+    index: int, raw: Mapping[str, object], error: "ClassValidationError"
+) -> MalformedRow:
     noted, _others = error.group_exceptions()
     problems = [(NAME_ON_THE_WIRE[note.name], cause) for cause, note in noted]
     field, cause = problems[0]
@@ -111,8 +118,12 @@ def _day(value: Any, _kind_wanted: Any) -> date:
     return _moment(value, date).date()  # a time where a day is meant keeps its day
 
 
-def _row_converter() -> cattrs.Converter:
+@cache
+def _row_converter() -> "cattrs.Converter":
     """Types are those of ``Ani``'s fields; each has exactly one strict hook."""
+    import cattrs  # noqa: PLC0415 - see above
+    from cattrs.gen import make_dict_structure_fn, override  # noqa: PLC0415 - see above
+
     converter = cattrs.Converter(detailed_validation=True)
     converter.register_structure_hook(str, _text)
     converter.register_structure_hook(date, _day)
@@ -128,9 +139,8 @@ def _row_converter() -> cattrs.Converter:
     return converter
 
 
-def _register(converter: cattrs.Converter, exactly: Any, hook: _Hook) -> None:
+def _register(converter: "cattrs.Converter", exactly: Any, hook: _Hook) -> None:
     converter.register_structure_hook_func(lambda kind: bool(kind == exactly), hook)
 
 
 _PHONE: Final = re.compile(r"[0-9+().\- ]{1,40}")
-_rows: Final = _row_converter()

@@ -116,6 +116,7 @@ class PageStream(_Closing, AsyncIterator[AniPage]):
             # decoding takes the loop. Until it is taken, nothing is lost by cancellation.
             self._top_up(self._prefetch + 1)
             await asyncio.sleep(0)
+            await asyncio.sleep(0)  # what came meanwhile is read in a round of its own
             page = self._take()
             if page is not None and self._observe(page):
                 return page

@@ -1,0 +1,156 @@
+"""calls: CPU of one pause in a batch, 50 in flight.
+
+Rivals: ``aiohttp bare`` sends the same request through a session with the same settings, and
+reads and decodes the answer, from workers on one iterator; ``aiohttp one-liner`` is what people
+write, ``session.post(json=…)`` in ``gather`` behind a semaphore; httpx; and an SDK in TypeScript
+where one is given.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from functools import partial
+from importlib import import_module
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+
+from benchmarks.measuring import Aim, Contender, Figure, Took, compared, in_turns, loops, stopwatch
+from benchmarks.options import Options
+from benchmarks.pages import numbers
+from benchmarks.site import Site, serve
+from benchmarks.typescript import typescript
+from nrm_async import NRMClient, Outcome, Pause
+
+AT_ONCE: Final = 50
+KEY: Final = "k9Zf3QmX7bT2vLwR8sPd4HnY6cJg1EaU"  # as long and as mixed as real ones
+HEADERS: Final = {
+    "Authorization": f"Bearer {KEY}",
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+    "User-Agent": "benchmarks",
+}
+_WARM_UP: Final = 200
+
+
+def actions(count: int) -> Iterator[Pause]:
+    """So many pauses, made one at a time."""
+    return (Pause(phone) for phone in numbers(count))
+
+
+async def ours(url: str, count: int) -> Took:
+    """What a user of this client calls."""
+    async with NRMClient(KEY, base_url=url, max_concurrency=AT_ONCE) as nrm:
+        await nrm.pause_many(numbers(_WARM_UP))
+        with stopwatch(count) as took:
+            report = await nrm.pause_many(numbers(count))
+    assert report.counts[Outcome.APPLIED] == count
+    return took
+
+
+def bare_session() -> aiohttp.ClientSession:
+    """A session with the settings of this client's own."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+    )
+
+
+async def bare(url: str, count: int) -> Took:
+    """The least that aiohttp can do."""
+    encode, decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
+    timeout = aiohttp.ClientTimeout(total=30)
+    statuses: list[str] = []
+
+    async def work(phones: Iterator[str]) -> None:
+        for phone in phones:
+            async with session.post(
+                f"{url}/pause",
+                data=encode({"ani": phone}),
+                headers=HEADERS,
+                timeout=timeout,
+                allow_redirects=False,
+            ) as answer:
+                statuses.append(decode(await answer.read())["status"])
+
+    async def work_all(count: int) -> None:
+        phones = numbers(count)
+        await asyncio.gather(*(work(phones) for _ in range(AT_ONCE)))
+
+    async with bare_session() as session:
+        await work_all(_WARM_UP)
+        statuses.clear()
+        with stopwatch(count) as took:
+            await work_all(count)
+    assert statuses == ["paused"] * count
+    return took
+
+
+async def one_liner(url: str, count: int) -> Took:
+    """What people write."""
+    semaphore = asyncio.Semaphore(AT_ONCE)
+
+    async def pause(phone: str) -> Any:
+        async with semaphore, session.post(f"{url}/pause", json={"ani": phone}) as answer:
+            return await answer.json()
+
+    async with aiohttp.ClientSession(headers=HEADERS) as session:
+        await asyncio.gather(*(pause(phone) for phone in numbers(_WARM_UP)))
+        with stopwatch(count) as took:
+            answers = await asyncio.gather(*(pause(phone) for phone in numbers(count)))
+    assert all(answer["status"] == "paused" for answer in answers)
+    return took
+
+
+async def httpx(url: str, count: int) -> Took:
+    """The same with httpx; fewer of them, because it takes its time."""
+    library: Any = import_module("httpx")  # an extra
+    count = max(AT_ONCE, count // 10)
+    semaphore = asyncio.Semaphore(AT_ONCE)
+    limits = library.Limits(max_connections=None, max_keepalive_connections=AT_ONCE)
+
+    async def pause(phone: str) -> Any:
+        async with semaphore:
+            return (await client.post(f"{url}/pause", json={"ani": phone})).json()
+
+    async with library.AsyncClient(headers=HEADERS, limits=limits, trust_env=False) as client:
+        await asyncio.gather(*(pause(phone) for phone in numbers(AT_ONCE)))
+        with stopwatch(count) as took:
+            answers = await asyncio.gather(*(pause(phone) for phone in numbers(count)))
+    assert all(answer["status"] == "paused" for answer in answers)
+    return took
+
+
+def contenders(site: Site, count: int, options: Options) -> dict[str, Contender]:
+    """Who runs, in this order."""
+    names = {"nrm_async": ours, "aiohttp bare": bare, "aiohttp one-liner": one_liner}
+    everybody: dict[str, Contender] = {
+        name: partial(run, site.plain, count) for name, run in names.items()
+    }
+    if options.has("httpx"):
+        everybody["httpx"] = partial(httpx, site.plain, count)
+    if options.typescript is not None:
+        everybody["TypeScript SDK"] = partial(
+            typescript, options.typescript, "pauses", site.plain, KEY, count, AT_ONCE
+        )
+    return everybody
+
+
+_AIMS: Final = {"aiohttp bare": Aim("<=", 1.15), "aiohttp one-liner": Aim("<", 1.0)}
+
+
+def measure(options: Options) -> Iterator[Figure]:
+    """A line for each rival, on each event loop there is."""
+    count = 200 if options.quick else 4_000
+    with serve() as site:
+        options.note(f"calls: server {site.kind}")
+        for loop, factory in loops().items():
+            everybody = contenders(site, count, options)
+            taken = in_turns(everybody, options.rounds, factory)
+            for rival in list(everybody)[1:]:
+                yield compared(
+                    f"a pause, {AT_ONCE} in flight, {loop}",
+                    taken,
+                    "nrm_async",
+                    rival,
+                    _AIMS.get(rival),
+                )

@@ -1,0 +1,163 @@
+"""memory: the peak over what was there before the work began, each in a process of its own.
+
+Rivals do the same with bare aiohttp: a list of msgspec's structs of all pages, fetched in turn by
+workers; the same, dropping each page; and ``gather`` over all pauses behind a semaphore.
+"""
+
+import asyncio
+import gc
+import multiprocessing
+import statistics
+from collections.abc import Awaitable, Callable, Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from benchmarks import calls, rows
+from benchmarks.measuring import Figure, Took
+from benchmarks.options import Options
+from benchmarks.pages import ROWS, numbers
+from benchmarks.site import Site, serve
+from nrm_async import NRMClient
+
+Work = Callable[[str, int], Awaitable[Any]]
+
+
+def _client(url: str, at_once: int) -> NRMClient:
+    return NRMClient(calls.KEY, base_url=url, max_concurrency=at_once)
+
+
+async def our_list(url: str, _count: int) -> None:
+    async with _client(url, rows.AT_ONCE) as nrm:
+        assert len(await nrm.inventory(on_drift="report")) % ROWS == 0
+
+
+async def our_stream(url: str, _count: int) -> None:
+    async with _client(url, rows.AT_ONCE) as nrm:
+        async for _ani in nrm.anis():
+            pass
+
+
+async def our_batch(url: str, count: int) -> None:
+    async with (
+        _client(url, calls.AT_ONCE) as nrm,
+        nrm.stream_batch(calls.actions(count)) as results,
+    ):
+        async for result in results:
+            assert result.ok
+
+
+async def our_report(url: str, count: int) -> None:
+    async with _client(url, calls.AT_ONCE) as nrm:
+        assert not (await nrm.pause_many(numbers(count))).failed
+
+
+async def bare_list(url: str, count: int) -> None:
+    kind: Any = msgspec.defstruct(
+        "Row", list(rows.FIELDS.items()), rename=rows.camel, gc=False, frozen=True
+    )
+    decoder = msgspec.json.Decoder(msgspec.defstruct("Page", [("data", list[kind])]))
+    kept: list[Any] = []
+
+    def keep(body: bytes) -> int:
+        page: Any = decoder.decode(body)
+        kept.extend(page.data)
+        return len(page.data)
+
+    await rows.with_aiohttp(keep, url, count)
+
+
+async def bare_stream(url: str, count: int) -> None:
+    await rows.with_aiohttp(rows.into_structs(), url, count)
+
+
+async def bare_batch(url: str, count: int) -> None:
+    await calls.one_liner(url, count)
+
+
+_WORK: Final[dict[str, tuple[Work, str, Work]]] = {
+    "list": (our_list, "aiohttp + msgspec, kept", bare_list),
+    "stream": (our_stream, "aiohttp + msgspec, dropped", bare_stream),
+    "batch, streamed": (our_batch, "aiohttp one-liner", bare_batch),
+    "batch, report": (our_report, "aiohttp one-liner", bare_batch),
+}
+
+
+def _peak() -> int:
+    """Bytes of memory that were resident at most, since it was last forgotten."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
+def _forget_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+async def _warm_up(url: str) -> None:
+    """Imports, connections, decoders: what is there only once."""
+    async with _client(url, 1) as nrm:
+        await nrm.list_anis(page_size=ROWS)
+        await nrm.pause_many(numbers(10))
+    await calls.one_liner(url, 10)
+
+
+def _run(work: Work, url: str, count: int, pipe: Connection) -> None:
+    async def run() -> int:
+        await _warm_up(url)
+        gc.collect()
+        _forget_peak()
+        before = _peak()
+        await work(url, count)
+        return _peak() - before
+
+    pipe.send(asyncio.run(run()))
+
+
+def _grown(work: Work, url: str, count: int) -> Took:
+    """The bytes by which a fresh process grew, as ``units``."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_run, args=(work, url, count, theirs), daemon=True)
+    process.start()
+    try:
+        return Took(units=max(1, ours.recv()))
+    finally:
+        process.join(10)
+
+
+def measure(options: Options) -> Iterator[Figure]:
+    """A line for each kind of work."""
+    count = 20 if options.quick else 200
+    with serve(count) as site:
+        options.note(f"memory: server {site.kind}")
+        if not Path("/proc/self/clear_refs").exists():
+            options.note("memory: left out, only Linux tells the peak of a part of a run")
+            return
+        for what, (ours, rival, theirs) in _WORK.items():
+            yield _figure(what, rival, _turns(ours, theirs, site, count, min(3, options.rounds)))
+
+
+def _turns(
+    ours: Work, theirs: Work, site: Site, pages: int, rounds: int
+) -> list[tuple[float, float]]:
+    count = pages if ours in (our_list, our_stream) else 100 * pages
+    return [
+        (
+            _grown(ours, site.plain, count).units / 1e6,
+            _grown(theirs, site.plain, count).units / 1e6,
+        )
+        for _ in range(rounds)
+    ]
+
+
+def _figure(what: str, rival: str, pairs: list[tuple[float, float]]) -> Figure:
+    return Figure(
+        f"memory, {what}",
+        rival,
+        "MB over the baseline",
+        statistics.median(ours for ours, _ in pairs),
+        statistics.median(theirs for _, theirs in pairs),
+        [ours / theirs for ours, theirs in pairs],
+    )
