@@ -207,6 +207,7 @@ class RateLimit:
 
     def restart(self, level: float, now: float, calls: int) -> None:
         """Search anew from this level, after so many calls at it."""
+        level = max(level, self.FLOOR)
         self._curve, self._settled_at = _Search(level, now + calls / level), now
 
     def _next_patience(self, refused: float) -> float:

@@ -21,7 +21,7 @@ from benchmarks.servers import (
     fixed_window,
     sliding_window,
 )
-from nrm_async._limits import Governor, Place
+from nrm_async._limits import ConcurrencyLimit, Governor, Place
 
 LATENCY = 0.08
 WORKERS = 64
@@ -226,3 +226,57 @@ def test_answers_to_one_round_trip_cut_once() -> None:
         governor.refused(2 * now, place)
     governor.admit(10, 0)
     assert governor.verdicts == 1
+
+
+def test_a_refusal_before_a_quiet_hour_costs_no_more_than_another() -> None:
+    """When somebody asks again, the verdict counts the round trip, not the hour."""
+    governor = simulated(bucket(20, 0.5), 2_400).governor
+    now = 1_000.0
+    for pause in (3_600.0, 0.2):
+        place = governor.admit(now, 0)
+        assert isinstance(place, Place)
+        governor.refused(now + LATENCY, place)
+        now += pause
+        assert isinstance(governor.admit(now, 0), Place)
+        now += 60
+    assert governor.pace.rate(now) >= 20
+
+
+def levelled(level: int) -> ConcurrencyLimit:
+    """A limit that has found a level, at time 0; the next trial is due in 2 s."""
+    limit = ConcurrencyLimit(WORKERS)
+    for now in range(-20, 0):
+        for number in range(1, limit.limit + 1):
+            limit.sent(now, number)
+            limit.accepted(now + LATENCY, now, number)
+    limit.settle(0, level + 1, LATENCY)
+    return limit
+
+
+def test_a_trial_that_comes_to_nothing_is_repeated() -> None:
+    """The call above the level may be lost: that must not hold the limit down for ever."""
+    limit, tried = levelled(20), 0
+    for now in range(1, 60):
+        limit.sent(now, 20)
+        limit.accepted(now + LATENCY, now, 20)
+        if limit.limit > 20:
+            limit.sent(now + 0.5, 21)  # and no answer comes
+            tried += 1
+    assert tried > 10
+    limit.accepted(60, 60 - LATENCY, 20)
+    limit.sent(60, 21)
+    limit.accepted(60 + LATENCY, 60, 21)
+    for now in range(61, 70):
+        limit.sent(now, limit.limit)
+        limit.accepted(now + LATENCY, now, limit.limit)
+    assert limit.limit > 22
+
+
+def test_a_clock_that_shows_no_time_at_all_does_not_stop_the_growth() -> None:
+    """An answer within the resolution of the clock is not what later ones are measured by."""
+    limit = ConcurrencyLimit(WORKERS)
+    limit.accepted(0, 0, 1)
+    for now in range(1, 800):
+        limit.sent(now, limit.limit)
+        limit.accepted(now + LATENCY, now, limit.limit)
+    assert limit.limit == WORKERS
