@@ -228,18 +228,36 @@ def test_answers_to_one_round_trip_cut_once() -> None:
     assert governor.verdicts == 1
 
 
-def test_a_refusal_before_a_quiet_hour_costs_no_more_than_another() -> None:
-    """When somebody asks again, the verdict counts the round trip, not the hour."""
-    governor = simulated(bucket(20, 0.5), 2_400).governor
-    now = 1_000.0
-    for pause in (3_600.0, 0.2):
+def rate_a_minute_after(pause: float) -> float:
+    """The rate a minute after a refusal was judged, which was so many seconds after it."""
+    governor, now = simulated(bucket(20, 0.5), 2_400).governor, 1_000.0
+    for is_refused in [False] * 10 + [True]:
+        now += 1
         place = governor.admit(now, 0)
         assert isinstance(place, Place)
-        governor.refused(now + LATENCY, place)
-        now += pause
-        assert isinstance(governor.admit(now, 0), Place)
-        now += 60
-    assert governor.pace.rate(now) >= 20
+        if is_refused:
+            governor.refused(now + LATENCY, place)
+        else:
+            governor.accepted(now + LATENCY, place)
+    now += pause
+    assert isinstance(governor.admit(now, 0), Place)
+    return governor.pace.rate(now + 60)
+
+
+def test_a_refusal_before_a_quiet_hour_costs_no_more_than_another() -> None:
+    """When somebody asks again, the verdict counts the round trip, not the hour."""
+    assert rate_a_minute_after(3_600) == pytest.approx(rate_a_minute_after(1))
+
+
+def test_a_server_that_was_closed_is_not_taken_for_a_slow_one() -> None:
+    """Refusing everything for ten minutes says nothing of what it takes when it opens again."""
+    inner, opens = bucket(20, 0.5), 610
+
+    def closing(now: float, in_flight: int) -> float | None:
+        return 5.0 if 10 <= now < opens else inner(now, in_flight)
+
+    run = simulated(closing, 180 + 50 * 20, names_a_time=True)
+    assert run.now <= opens + 105  # fifty of them for the calls
 
 
 def levelled(level: int) -> ConcurrencyLimit:
