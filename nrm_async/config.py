@@ -171,7 +171,7 @@ class RetryPolicy:
         base: Seconds before the first retry, at most.
         cap: Seconds before any retry, at most, where the server names no time itself.
         max_retry_after: The longest ``Retry-After`` in seconds that is waited for; a longer
-            one ends the call.
+            one ends the call, but an item of a batch with a deadline waits as long as that allows.
     """
 
     max_retries: int = attrs.field(default=4)

@@ -20,7 +20,8 @@ _OUTAGE_RUN: Final = 20
 _FIRST_PROBE: Final = 0.5  # seconds after the breaker opened; then twice as long each time
 _LONGEST_PROBE: Final = 15.0
 _PATIENCE: Final = 900.0  # seconds; an outage that lasts longer is left to the caller
-_STRANGERS_PATIENCE: Final = 30.0  # seconds; for an API that has not answered yet at all
+# Seconds; for an API that has not answered yet at all. Left alone for as long, it is tried anew.
+_STRANGERS_PATIENCE: Final = 30.0
 
 # Nobody sleeps for less: a timer may ring a little early, by the resolution of the clock.
 _TICK: Final = 0.001
@@ -41,7 +42,7 @@ class Breaker:
         self._on_open, self._on_close = on_open, on_close
         self._longest_run = max(_OUTAGE_RUN, 2 * max_concurrency)
         self._run = 0
-        self._run_began = 0.0
+        self._run_began = self._failed_at = 0.0
         self._has_answered = self._is_closing = False
         self._opened_at = self._probe_at = 0.0
         self._probe_delay = _FIRST_PROBE
@@ -59,7 +60,8 @@ class Breaker:
 
     def failed(self, error: NRMError | None = None) -> None:
         """An attempt was not answered, or with a 5xx."""
-        self._run_began = self._run_began if self._run else _now()
+        self._failed_at = _now()
+        self._run_began = self._run_began if self._run else self._failed_at
         self._run += 1
         self.last_error = error
         if self._has_answered and not self.is_open and self._run >= self._longest_run:
@@ -99,10 +101,12 @@ class Breaker:
         return self._is_closing or _now() - self._opened_at > _PATIENCE
 
     def _is_nobody(self) -> bool:
-        """Whether many attempts for some time have not found anybody there."""
+        """Whether many attempts for some time, and up to now, have not found anybody there."""
         if self._has_answered or self._run < self._longest_run:
             return False
-        return _now() - self._run_began > _STRANGERS_PATIENCE
+        now = _now()
+        is_recent = now - self._failed_at <= _STRANGERS_PATIENCE
+        return is_recent and now - self._run_began > _STRANGERS_PATIENCE
 
     def close(self) -> None:
         """Tell those who wait that the client is closing."""

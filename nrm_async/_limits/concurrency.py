@@ -17,8 +17,10 @@ class ConcurrencyLimit:
     _GROWTH: Final = 0.5
     # An answer that took longer than twice the usual is no reason to send more.
     _SLOW: Final = 2.0
-    # The usual time is the least one seen, and follows where times stay longer.
+    # The usual time is the least one seen, and follows where times stay longer. From nothing,
+    # which is what a coarse clock may show, it could not.
     _FORGETTING: Final = 1.01
+    _LEAST: Final = 0.001  # seconds
     # Before one more is tried again, a wait of this many times what a refusal costs, and at
     # least 2 s; twice as long after each try in vain. The first comes soon: it may be calls per
     # second after all.
@@ -32,7 +34,7 @@ class ConcurrencyLimit:
         self._is_growing = True
         self._extra = 0
         self._settled_at, self._probe_at = -inf, inf
-        self._doubled = 1
+        self._pause, self._doubled = 0.0, 1
         self._usual = inf
         self._used_at = -inf
 
@@ -51,7 +53,7 @@ class ConcurrencyLimit:
     def accepted(self, now: float, started: float, in_flight: int) -> None:
         """A call that started as the last of so many was accepted."""
         took = now - started
-        self._usual = min(took, self._usual * self._FORGETTING)
+        self._usual = min(max(took, self._LEAST), self._usual * self._FORGETTING)
         if started < self._settled_at or took > self._SLOW * self._usual:
             return
         level = int(self._room)
@@ -63,7 +65,8 @@ class ConcurrencyLimit:
             if self._used_at >= started:
                 self._room = min(self._room + self._GROWTH, self._ceiling)
         elif in_flight >= level and now >= self._probe_at:
-            self._extra, self._probe_at = 1, inf
+            # The call above the level may be lost, or be cut off: then it is tried again.
+            self._extra, self._probe_at = 1, now + self._pause
 
     def settle(self, now: float, in_flight: int, cost: float) -> None:
         """Stay below so many, of which the last was refused; a refusal costs so many seconds."""
@@ -72,7 +75,8 @@ class ConcurrencyLimit:
         self._doubled = min(2 * self._doubled, self._MOST_DOUBLED) if in_vain else 1
         self._room = float(max(1, min(level, in_flight - 1)))
         self._is_growing = False
-        self._probe_at = now + max(self._SHORTEST, self._PATIENCE * cost) * self._doubled
+        self._pause = max(self._SHORTEST, self._PATIENCE * cost) * self._doubled
+        self._probe_at = now + self._pause
         self.calm(now)
 
     def calm(self, now: float) -> None:

@@ -118,7 +118,8 @@ class Governor:
         self.verdicts += 1
         level = self._doubt.judge(now, self.pace.level)
         if level is None:
-            self._settle(now, now - self._began_at)
+            # Not until now, which may be an hour later, when somebody asks again.
+            self._settle(now, self._ends_at - self._began_at)
         else:
             self.pace.restart(level, now, self._doubt.CALM)
             self.calls.forget()

@@ -32,7 +32,8 @@ class _Free:
 class _Search:
     """Twice as much each second, and no sooner than a few calls can tell whether it is borne.
 
-    The first refusal came from a start, and no steady rate was refused yet.
+    The first refusal came from a start, and no steady rate was refused yet. Or nothing at all
+    was accepted for some time: a server that is closed does not say what it takes when open.
     """
 
     level: float
@@ -88,7 +89,8 @@ class RateLimit:
     and it climbs back to its top within K, steeply at first. Here it is cut to the rate that
     the accepted calls prove, and climbs to the top, the rate that was refused, evenly over the
     time after which one can afford to be refused again. Above the top it is theirs:
-    ``C * (t - K)**3``. Before all that, the first refusal starts a search.
+    ``C * (t - K)**3``. The first refusal starts a search before all that, and so does one by a
+    server that accepted nothing for a while.
     """
 
     FLOOR: Final = 0.5  # calls/s, as theirs
@@ -175,7 +177,11 @@ class RateLimit:
         """
         refused = self.rate(at)
         level = max(self._proven(at, is_full=is_full), self._borne(at, refused), self.FLOOR)
-        self._curve = self._next_curve(level, refused, now, cost)
+        is_closed = not self._seen(at, self._SPANS[0])
+        if is_closed or not self.is_learnt:
+            self._curve = _Search(level, now)
+        else:
+            self._curve = self._next_curve(level, refused, now, cost)
         self._settled_at = now
         self._next = max(self._next, self._last + 1 / min(level, self._max))
 
@@ -189,8 +195,6 @@ class RateLimit:
         return self._BETA * level if is_shaken else level
 
     def _next_curve(self, level: float, refused: float, now: float, cost: float) -> _Curve:
-        if not self.is_learnt:
-            return _Search(level, now)
         if isinstance(self._curve, _Search) and (search := self._curve.after(level, refused, now)):
             return search
         self._patience = self._next_patience(refused)
@@ -207,6 +211,7 @@ class RateLimit:
 
     def restart(self, level: float, now: float, calls: int) -> None:
         """Search anew from this level, after so many calls at it."""
+        level = max(level, self.FLOOR)
         self._curve, self._settled_at = _Search(level, now + calls / level), now
 
     def _next_patience(self, refused: float) -> float:

@@ -138,8 +138,23 @@ async def test_strangers_are_waited_for_half_a_minute() -> None:
     breaker, probe = broken(has_answered=False, failures=1000), Probe(0)
     assert await breaker.pass_through(probe, is_patient=True)
     await asyncio.sleep(31)
+    breaker.failed()
     assert not await breaker.pass_through(probe, is_patient=True)
     assert await breaker.pass_through(probe, is_patient=False)
     breaker.answered()
     assert await breaker.pass_through(probe, is_patient=True)
     assert not probe.asked_at
+
+
+@pytest.mark.looptime
+async def test_strangers_are_not_given_up_for_ever() -> None:
+    """A batch that comes later tries again; if that fails too, it is told so at once."""
+    breaker, probe = broken(has_answered=False, failures=1000), Probe(0)
+    await asyncio.sleep(31)
+    breaker.failed()
+    assert not breaker.lets_pass(is_patient=True)
+    await asyncio.sleep(31)
+    assert breaker.lets_pass(is_patient=True)
+    assert await breaker.pass_through(probe, is_patient=True)
+    breaker.failed()
+    assert not breaker.lets_pass(is_patient=True)

@@ -21,7 +21,7 @@ from benchmarks.servers import (
     fixed_window,
     sliding_window,
 )
-from nrm_async._limits import Governor, Place
+from nrm_async._limits import ConcurrencyLimit, Governor, Place
 
 LATENCY = 0.08
 WORKERS = 64
@@ -226,3 +226,75 @@ def test_answers_to_one_round_trip_cut_once() -> None:
         governor.refused(2 * now, place)
     governor.admit(10, 0)
     assert governor.verdicts == 1
+
+
+def rate_a_minute_after(pause: float) -> float:
+    """The rate a minute after a refusal was judged, which was so many seconds after it."""
+    governor, now = simulated(bucket(20, 0.5), 2_400).governor, 1_000.0
+    for is_refused in [False] * 10 + [True]:
+        now += 1
+        place = governor.admit(now, 0)
+        assert isinstance(place, Place)
+        if is_refused:
+            governor.refused(now + LATENCY, place)
+        else:
+            governor.accepted(now + LATENCY, place)
+    now += pause
+    assert isinstance(governor.admit(now, 0), Place)
+    return governor.pace.rate(now + 60)
+
+
+def test_a_refusal_before_a_quiet_hour_costs_no_more_than_another() -> None:
+    """When somebody asks again, the verdict counts the round trip, not the hour."""
+    assert rate_a_minute_after(3_600) == pytest.approx(rate_a_minute_after(1))
+
+
+def test_a_server_that_was_closed_is_not_taken_for_a_slow_one() -> None:
+    """Refusing everything for ten minutes says nothing of what it takes when it opens again."""
+    inner, opens = bucket(20, 0.5), 610
+
+    def closing(now: float, in_flight: int) -> float | None:
+        return 5.0 if 10 <= now < opens else inner(now, in_flight)
+
+    run = simulated(closing, 180 + 50 * 20, names_a_time=True)
+    assert run.now <= opens + 105  # fifty of them for the calls
+
+
+def levelled(level: int) -> ConcurrencyLimit:
+    """A limit that has found a level, at time 0; the next trial is due in 2 s."""
+    limit = ConcurrencyLimit(WORKERS)
+    for now in range(-20, 0):
+        for number in range(1, limit.limit + 1):
+            limit.sent(now, number)
+            limit.accepted(now + LATENCY, now, number)
+    limit.settle(0, level + 1, LATENCY)
+    return limit
+
+
+def test_a_trial_that_comes_to_nothing_is_repeated() -> None:
+    """The call above the level may be lost: that must not hold the limit down for ever."""
+    limit, tried = levelled(20), 0
+    for now in range(1, 60):
+        limit.sent(now, 20)
+        limit.accepted(now + LATENCY, now, 20)
+        if limit.limit > 20:
+            limit.sent(now + 0.5, 21)  # and no answer comes
+            tried += 1
+    assert tried > 10
+    limit.accepted(60, 60 - LATENCY, 20)
+    limit.sent(60, 21)
+    limit.accepted(60 + LATENCY, 60, 21)
+    for now in range(61, 70):
+        limit.sent(now, limit.limit)
+        limit.accepted(now + LATENCY, now, limit.limit)
+    assert limit.limit > 22
+
+
+def test_a_clock_that_shows_no_time_at_all_does_not_stop_the_growth() -> None:
+    """An answer within the resolution of the clock is not what later ones are measured by."""
+    limit = ConcurrencyLimit(WORKERS)
+    limit.accepted(0, 0, 1)
+    for now in range(1, 800):
+        limit.sent(now, limit.limit)
+        limit.accepted(now + LATENCY, now, limit.limit)
+    assert limit.limit == WORKERS
