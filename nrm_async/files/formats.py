@@ -56,7 +56,8 @@ def opened(path: FilePath, form: Format) -> Iterator[BinaryIO]:
     """The file's bytes, unpacked, for reading.
 
     Raises:
-        FileFormatError: It says that it is compressed, and is not, or is cut short.
+        FileFormatError: It says that it is compressed, and is not, or is cut short. Who reads
+            adds the file's name.
     """
     with Path(path).open("rb") as file:
         if not is_packed(path, form):
@@ -66,4 +67,4 @@ def opened(path: FilePath, form: Format) -> Iterator[BinaryIO]:
             with gzip.GzipFile(fileobj=file) as unpacked:
                 yield cast("BinaryIO", unpacked)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise FileFormatError(f"{fspath(path)}: cannot be unpacked: {error}") from None
+            raise FileFormatError(f"cannot be unpacked: {error}") from None

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import msgspec
@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nrm_async import NRMClient
+from nrm_async import Ani, NRMClient
 from nrm_async._wire import to_plain
+from nrm_async.files import save_inventory
 from nrm_async.sandbox import Sandbox, generate
 from nrm_async.sandbox.inventory import Inventory, Loaded, Made, read_rows
 from nrm_async.sandbox.inventory.order import Order
@@ -144,6 +145,44 @@ async def test_what_the_sdk_has_read_can_be_served_again(tmp_path: Path, name: s
     sandbox.assert_applied("pause", active, times=1)
 
 
+SAVED = (
+    Ani(
+        1,
+        "2345678901",
+        brand="=Acme",
+        status="ODD",
+        campaign_name="a\nb",
+        block_rate=3.0,
+        date_activated=date(2026, 1, 2),
+        created_at=datetime(2026, 1, 1, 5, tzinfo=UTC),
+        extra={"team": "a"},
+    ),
+    Ani("5", "0345678902", brand="", status="ODD"),
+)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.jsonl", "a.jsonl.gz", "a.parquet"])
+async def test_what_the_sdk_has_saved_is_served_as_it_was(tmp_path: Path, name: str) -> None:
+    """Every form, guarded texts and unknown fields: the client reads what it saved."""
+    save_inventory(tmp_path / name, SAVED)
+    async with Sandbox(inventory=tmp_path / name) as sandbox:
+        async with NRMClient(sandbox.api_key, base_url=sandbox.url) as nrm:
+            assert (await nrm.inventory()).rows == SAVED
+
+
+def test_csv_for_spreadsheets_is_loaded_too(tmp_path: Path) -> None:
+    """Its byte order mark and its apostrophes are no part of what it says."""
+    save_inventory(tmp_path / "a.csv", SAVED, for_spreadsheet=True)
+    assert Sandbox(inventory=tmp_path / "a.csv").phones == ("2345678901", "0345678902")
+
+
+def test_a_cell_may_span_lines(tmp_path: Path) -> None:
+    """CSV of anybody's making keeps the line ends in its cells."""
+    file = tmp_path / "a.csv"
+    file.write_bytes(b'phone,brand\r\n2345678901,"a\r\nb"\r\n')
+    assert [row["brand"] for row in read_rows(file)] == ["a\r\nb"]
+
+
 def test_only_the_phone_is_required(tmp_path: Path) -> None:
     """A bare list of numbers makes active rows; unknown fields are kept."""
     file = tmp_path / "few.jsonl"
@@ -167,7 +206,9 @@ def test_only_the_phone_is_required(tmp_path: Path) -> None:
         ("a.csv", "number\n2345678901\n", "row 1 has no phone of 7 to 15 digits"),
         ("a.csv", "phone,blockRate\n2345678901,high\n", "is not an inventory"),
         ("a.json", b"\xff\xfe\x00", "is not an inventory"),
-        ("a.parquet", "PAR1", "Parquet cannot be loaded"),
+        ("a.parquet", "PAR1", "is not an inventory: no Parquet"),
+        ("a.jsonl.gz", "{}", "is not an inventory: cannot be unpacked"),
+        ("a.jsonl", '{"nrm_async": "inventory", "version": 1, "rows": 2}\n', "it was cut short"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_told(

@@ -1,13 +1,22 @@
-"""An inventory from a file: what the SDK or the API's listing has saved, as CSV or JSON."""
+"""An inventory from a file: what the SDK has saved, in any form, or the API's listing as it came.
+
+The SDK's own files are read by the SDK's own reader, which alone knows what it guards, packs and
+keeps beside. Nothing else of the SDK is used here.
+"""
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
+import attrs
 import msgspec
 
+from nrm_async.files import read_anis
+from nrm_async.models import Ani
 from nrm_async.sandbox.inventory.made import Made
 from nrm_async.sandbox.values import ACTIVE, ACTIVE_LABEL, FIELDS, Row
 
@@ -16,6 +25,10 @@ _WIRE_NAMES: Final = {_WORD.sub("_", name).lower(): name for name in FIELDS}  # 
 _NUMBERS: Final = re.compile(r"id|frequency.*|last30Days.*|.*Rate")
 _PHONE: Final = re.compile(r"[0-9]{7,15}")
 
+_SAVED_ONLY: Final = (".parquet", ".pq", ".gz")  # nobody else's files are read in these forms
+_SAVED_COLUMNS: Final = frozenset(field.name for field in attrs.fields(Ani))
+_SAVED_LINES: Final = '{"nrm_async"'  # how JSON Lines of the SDK begin
+
 _decode_row: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -23,26 +36,47 @@ def read_rows(file: str | Path) -> list[Row]:
     """The rows in a file, in the wire form, in the file's order.
 
     Args:
-        file: CSV (by its name) or JSON: a row on each line, a list of rows, or a page of the
-            listing. Fields are named as on the wire or as in the SDK; only ``phone`` is required.
+        file: What the SDK has saved, in any of its forms (Parquet with the extra ``parquet``).
+            Or CSV (by its name) or JSON: a row on each line, a list of rows, or a page of the
+            listing; fields are named as on the wire or as in the SDK, only ``phone`` is required.
 
     Raises:
         ValueError: It holds something else; the message names the file and the row.
         OSError: It cannot be read.
     """
     path = Path(file)
-    if path.suffix == ".parquet":
-        raise ValueError(f"{path}: Parquet cannot be loaded; save the inventory as CSV or JSON")
     try:
-        content = path.read_text(encoding="utf-8-sig")
-        found = _from_csv(content) if path.suffix == ".csv" else _from_json(content)
-        return _checked(found)
+        return _checked(_saved(path) if _is_saved(path) else _plain(path))
     except (ValueError, TypeError, csv.Error) as error:
-        raise ValueError(f"{path} is not an inventory: {error}") from None
+        reason = str(error).removeprefix(f"{path}: ")
+        raise ValueError(f"{path} is not an inventory: {reason}") from None
+
+
+def _is_saved(path: Path) -> bool:
+    """Whether it is the SDK's own: by its form, its description, or all of its columns."""
+    if path.suffix.lower() in _SAVED_ONLY:
+        return True
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        first = file.readline()
+    return first.startswith(_SAVED_LINES) or set(first.strip().split(",")) >= _SAVED_COLUMNS
+
+
+def _saved(path: Path) -> Iterator[dict[str, Any]]:
+    for ani in read_anis(path):
+        fields = attrs.asdict(ani, recurse=False)
+        yield {
+            name: value.isoformat() if isinstance(value, date) else value
+            for name, value in fields.items()
+        }
+
+
+def _plain(path: Path) -> Iterable[Any]:
+    content = path.read_bytes().decode("utf-8-sig")
+    return _from_csv(content) if path.suffix == ".csv" else _from_json(content)
 
 
 def _from_csv(content: str) -> Iterator[Row]:
-    for fields in csv.DictReader(content.splitlines()):
+    for fields in csv.DictReader(io.StringIO(content, newline="")):
         yield {
             name: _cell(_WIRE_NAMES.get(name, name), text)
             for name, text in fields.items()
