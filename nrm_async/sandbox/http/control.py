@@ -1,7 +1,7 @@
 """What is not NRM: health, books, faults, clock and switches, for tests in any language.
 
 At the server's root, so that nothing of it can be mistaken for the API. It needs no key: it listens
-on this machine only, and there is nothing to protect.
+on this machine only, and turns away what a browser sends for pages of somewhere else.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -79,6 +79,7 @@ class Control:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; everything that is wrong with it is a 4xx with a message."""
         try:
+            asked.check_caller(request.headers)
             path, rest = _route(request.path)
             action = _action(request.method, path)
             body = await read_body(request) if request.method == "POST" else b""
