@@ -1,6 +1,7 @@
 """Which form a file has: told by its name, or by the caller."""
 
 import gzip
+import os
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import BinaryIO, Final, Literal, TypeAlias, cast, get_args
 
+from nrm_async._tables.arrow import pyarrow
 from nrm_async.errors import FileFormatError, InvalidRequestError
 
 Format: TypeAlias = Literal["csv", "jsonl", "parquet"]
@@ -44,6 +46,22 @@ def format_of(path: FilePath, given: Format | None = None) -> Format:
             f"{', '.join(_SUFFIXES)}"
         )
     return found
+
+
+def check_target(path: FilePath, given: Format | None = None) -> None:
+    """Refuse now what could not be written when all the work is done.
+
+    Raises:
+        InvalidRequestError: No format fits, it is no file, or its folder takes none.
+        ConfigurationError: The extra ``parquet`` is needed and not installed.
+    """
+    form, target = format_of(path, given), Path(path).absolute()
+    if target.exists() and not target.is_file():
+        raise InvalidRequestError(f"{target} cannot be written: it is no file")
+    if not os.access(target.parent, os.W_OK):
+        raise InvalidRequestError(f"{target} cannot be written: {target.parent} takes no files")
+    if form == "parquet":
+        pyarrow("parquet")
 
 
 def is_packed(path: FilePath, form: Format) -> bool:

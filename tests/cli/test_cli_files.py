@@ -88,6 +88,8 @@ async def test_a_bar_moves_on_a_terminal_only(sandbox: Sandbox, tmp_path: Path) 
         ("export",),
         ("export", "numbers.xlsx"),
         ("export", "numbers.jsonl", "--format", "xml"),
+        ("export", "nowhere/numbers.jsonl"),
+        ("export", "/", "--format", "csv"),
         ("summary", "nowhere.csv"),
         ("diff",),
         ("watch", "--every", "soon"),

@@ -155,6 +155,11 @@ def test_a_report_with_a_senseless_row_is_told(tmp_path: Path) -> None:
     path.write_text("index,ani,action,outcome\n0,2345678901,pause,done\n")
     with pytest.raises(FileFormatError, match="line 2: 'done' is not a valid Outcome"):
         load_report(path)
+    path.write_text(
+        "index,ani,action,outcome,details\n" + '0,2345678901,pause,applied,"{""odd"": 1}"\n'
+    )
+    with pytest.raises(FileFormatError, match=r"line 2: .*'odd'"):
+        load_report(path)
 
 
 def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
