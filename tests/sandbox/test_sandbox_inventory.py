@@ -228,3 +228,13 @@ def test_rows_given_as_values_are_served() -> None:
     [row] = generate(1, 1, TODAY)
     sandbox = Sandbox(inventory=[{**row, "blockRate": 99.0}])
     assert sandbox.state.row(str(row["phone"]))["blockRate"] == 99.0
+
+
+@pytest.mark.parametrize("ident", [10_002, "10002", "a", 2**63, "9" * 5_000])
+def test_who_joins_loaded_rows_has_an_id_of_its_own(ident: int | str) -> None:
+    """A client that keys rows by id must not lose one of two."""
+    rows = [{"id": ident, "phone": "2345678901"}]
+    sandbox = Sandbox(inventory=rows)  # type: ignore[arg-type]
+    sandbox.state.join()
+    sandbox.state.join()
+    assert len({str(row["id"]) for row in sandbox.state.rows}) == 3

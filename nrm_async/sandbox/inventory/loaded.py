@@ -29,6 +29,8 @@ _SAVED_ONLY: Final = (".parquet", ".pq", ".gz")  # nobody else's files are read 
 _SAVED_COLUMNS: Final = frozenset(field.name for field in attrs.fields(Ani))
 _SAVED_LINES: Final = '{"nrm_async"'  # how JSON Lines of the SDK begin
 
+_LONGEST_ID: Final = 18  # digits; larger ones are far from those that are given here
+
 _decode_row: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
@@ -142,7 +144,11 @@ class Loaded:
 
     def __init__(self, rows: Iterable[bytes], later: Made) -> None:
         self._rows = tuple(rows)
-        self._phones = [str(_decode_row(row)["phone"]) for row in self._rows]
+        self._phones: list[str] = []
+        self._largest_id = 0
+        for fields in map(_decode_row, self._rows):
+            self._phones.append(str(fields["phone"]))
+            self._largest_id = max(self._largest_id, _as_number(fields.get("id")))
         self._index = {phone: index for index, phone in enumerate(self._phones)}
         self._later = later
         self.count = len(self._rows)
@@ -164,5 +170,13 @@ class Loaded:
         return str(self.row(index)["status"])
 
     def row(self, index: int) -> Row:
-        """The row as it begins."""
-        return _decode_row(self._rows[index]) if index < self.count else self._later.row(index)
+        """The row as it begins; one that joins later has an id of its own."""
+        if index < self.count:
+            return _decode_row(self._rows[index])
+        return {**self._later.row(index), "id": self._largest_id + 1 + index - self.count}
+
+
+def _as_number(ident: object) -> int:
+    text = str(ident)
+    is_number = text.isascii() and text.isdecimal() and len(text) <= _LONGEST_ID
+    return int(text) if is_number else 0
