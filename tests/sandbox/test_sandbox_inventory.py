@@ -123,7 +123,7 @@ def test_rows_are_loaded_as_the_api_lists_them(
     tmp_path: Path, wire: list[dict[str, object]], name: str
 ) -> None:
     """CSV, JSON Lines, a list, a page: the same rows, types and nulls."""
-    assert read_rows(save(tmp_path / name, wire)) == wire
+    assert list(read_rows(save(tmp_path / name, wire))) == wire
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.json"])

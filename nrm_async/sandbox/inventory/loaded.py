@@ -8,7 +8,6 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +26,7 @@ _PHONE: Final = re.compile(r"[0-9]{7,15}")
 
 _SAVED_ONLY: Final = (".parquet", ".pq", ".gz")  # nobody else's files are read in these forms
 _SAVED_COLUMNS: Final = frozenset(field.name for field in attrs.fields(Ani))
+_DATED: Final = tuple(name for name in _SAVED_COLUMNS if re.match("date_|created_at", name))
 _SAVED_LINES: Final = '{"nrm_async"'  # how JSON Lines of the SDK begin
 
 _LONGEST_ID: Final = 18  # digits; larger ones are far from those that are given here
@@ -34,8 +34,8 @@ _LONGEST_ID: Final = 18  # digits; larger ones are far from those that are given
 _decode_row: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-def read_rows(file: str | Path) -> list[Row]:
-    """The rows in a file, in the wire form, in the file's order.
+def read_rows(file: str | Path) -> Iterator[Row]:
+    """The rows in a file, in the wire form, in the file's order, as they are read.
 
     Args:
         file: What the SDK has saved, in any of its forms (Parquet with the extra ``parquet``).
@@ -48,7 +48,7 @@ def read_rows(file: str | Path) -> list[Row]:
     """
     path = Path(file)
     try:
-        return _checked(_saved(path) if _is_saved(path) else _plain(path))
+        yield from _checked(_saved(path) if _is_saved(path) else _plain(path))
     except (ValueError, TypeError, csv.Error) as error:
         reason = str(error).removeprefix(f"{path}: ")
         raise ValueError(f"{path} is not an inventory: {reason}") from None
@@ -65,11 +65,11 @@ def _is_saved(path: Path) -> bool:
 
 def _saved(path: Path) -> Iterator[dict[str, Any]]:
     for ani in read_anis(path):
-        fields = attrs.asdict(ani, recurse=False)
-        yield {
-            name: value.isoformat() if isinstance(value, date) else value
-            for name, value in fields.items()
-        }
+        fields = {name: getattr(ani, name) for name in _SAVED_COLUMNS}
+        for name in _DATED:
+            if (value := fields[name]) is not None:
+                fields[name] = value.isoformat()
+        yield fields
 
 
 def _plain(path: Path) -> Iterable[Any]:
@@ -109,8 +109,8 @@ def _from_json(content: str) -> Iterable[Any]:
     return whole
 
 
-def _checked(found: Iterable[Any]) -> list[Row]:
-    rows: dict[str, Row] = {}
+def _checked(found: Iterable[Any]) -> Iterator[Row]:
+    phones = set[str]()
     for number, fields in enumerate(found, start=1):
         if not isinstance(fields, dict):
             raise TypeError(f"row {number} is no object")
@@ -118,10 +118,10 @@ def _checked(found: Iterable[Any]) -> list[Row]:
         phone = row["phone"]
         if not isinstance(phone, str) or not _PHONE.fullmatch(phone):
             raise ValueError(f"row {number} has no phone of 7 to 15 digits")
-        if phone in rows:
+        if phone in phones:
             raise ValueError(f"row {number} has the phone of an earlier row")
-        rows[phone] = row
-    return list(rows.values())
+        phones.add(phone)
+        yield row
 
 
 def _wire_row(fields: Mapping[str, Any], number: int) -> Row:
