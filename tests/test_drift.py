@@ -1,6 +1,7 @@
 """Inventories and streams over data that changes while it is read, judged by the truth."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -12,9 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.churn import Changing, Where, repeated
-from nrm_async import Ani, AniPage, AniStream, Drift, Inventory, InventoryDriftError, NRMClient
+from nrm_async import (
+    Ani,
+    AniPage,
+    AniStream,
+    Drift,
+    Inventory,
+    InventoryDriftError,
+    MalformedRow,
+    NRMClient,
+)
 from nrm_async.errors import ServerError
 from nrm_async.listing import OnStreamDrift, read_inventory
+from nrm_async.listing.reading import Reading
+from nrm_async.listing.seams import Seams
 from nrm_async.listing.stream import ReadPage
 from nrm_async.sandbox import Sandbox
 from tests.conftest import make_page, make_row
@@ -229,6 +241,68 @@ def test_a_missing_page_is_never_passed_over(churn: float) -> None:
     inventory = read(Broken(1000, 1, churn=churn), 100)
     assert not inventory.complete
     assert inventory.missing_pages == (4,)
+
+
+@attrs.define
+class Garbled(Changing):
+    """In its first answers, some rows cannot be understood."""
+
+    answers: int = 20
+
+    def _page(self, page: int, page_size: int) -> AniPage:
+        given = super()._page(page, page_size)
+        if self.served > self.answers:
+            return given
+        odd = {row.id for row in given.data if self._rng.random() < 0.02}
+        return attrs.evolve(
+            given,
+            data=tuple(row for row in given.data if row.id not in odd),
+            malformed=tuple(
+                MalformedRow("$", "is odd", row.phone) for row in given.data if row.id in odd
+            ),
+        )
+
+
+def test_a_row_that_was_seen_and_could_not_be_read_is_not_taken_for_read() -> None:
+    """A pass loses the row that the one before it could not read: not complete, and it is told."""
+    lost = 0
+    for seed in range(10):
+        listing = Garbled(2000, seed, churn=1.0, inserts="front")
+        inventory = read(listing, 100)
+        phones = {bad.phone for bad in inventory.malformed}
+        missing = {row.phone for row in listing.rows if row.id in listing.missing(inventory)}
+        assert missing <= phones
+        lost += bool(missing)
+    assert lost
+
+
+def test_a_garbled_row_that_was_read_later_is_no_loss() -> None:
+    """What one pass could not read and the next one could is there."""
+    inventory = read(Garbled(2000, 1, churn=0), 100)
+    assert (inventory.complete, inventory.malformed) == (True, ())
+
+
+def page_of(numbers: range, page: int, **said: object) -> AniPage:
+    return AniPage(tuple(map(make_row, numbers)), page=page, page_size=40, **said)  # type: ignore[arg-type]
+
+
+def test_a_look_is_not_the_end_because_a_total_is_too_small() -> None:
+    """Nobody looks behind a look: where it says that more follows, or is full, more may."""
+    for more, total in itertools.product((True, False, None), (1, 60, None)):
+        seams = Seams([Reading(1, 40)])
+        seams.add_page(page_of(range(40), 1))
+        seams.add_look(page_of(range(20, 60), 1, total_anis=total, can_next_page=more))
+        assert not seams.are_closed
+
+
+@pytest.mark.parametrize("is_missing", [True, False])
+def test_a_pass_without_its_last_page_has_not_come_to_the_end(is_missing: bool) -> None:
+    """A short page may not be the last one, if the one behind it could not be read."""
+    reading = Reading(1, 40, missing=(ServerError(500, "boom"),) if is_missing else ())
+    seams = Seams([reading])
+    seams.add_page(page_of(range(30), 1))
+    seams.end_pass()
+    assert seams.are_closed is not is_missing
 
 
 # --- streams ---------------------------------------------------------------------------------

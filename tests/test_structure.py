@@ -80,10 +80,11 @@ def test_a_module_imports_only_from_lower_ranks(path: Path) -> None:
 
 
 def test_the_sandbox_is_a_witness_of_its_own() -> None:
-    """It shares no code with the client that it is held against."""
+    """It shares no code with the client that it is held against; it only reads its files."""
     for path in MODULES:
         if room_of(path) == "sandbox":
-            assert rooms_imported(path) <= {"sandbox"}, path
+            readers = {"files", "models"} if path.name == "loaded.py" else set()
+            assert rooms_imported(path) <= {"sandbox"} | readers, path
 
 
 def test_only_the_transport_touches_the_http_client() -> None:

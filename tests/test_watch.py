@@ -227,3 +227,15 @@ async def test_the_client_watches_over_http() -> None:
     assert (status.phone, status.field) == (ani.phone, "status")
     assert (status.old, status.new) == (ani.status, "COOLING_OFF")
     assert repr(watch) == "<InventoryWatch every 3600 s, 1 reads>"
+
+
+async def test_a_watch_of_some_numbers_takes_no_others_for_removed() -> None:
+    """A saved inventory of all numbers is compared in what is watched."""
+    async with Sandbox(anis=50) as sandbox:
+        async with NRMClient(sandbox.api_key, base_url=sandbox.url) as nrm:
+            saved = await nrm.inventory()
+            ani = next(ani for ani in saved if ani.is_active)
+            await nrm.pause(ani)
+            found = await anext(nrm.watch(every=3600, start=saved, number=f"+1 {ani.phone[:3]}"))
+    assert (found.added, found.removed) == ((), ())
+    assert {change.phone for change in found.changed} == {ani.phone}

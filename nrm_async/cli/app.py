@@ -92,7 +92,7 @@ def _demo(anis: int, seed: int, *, as_json: bool) -> int:
               help="Numbers in the inventory.")  # fmt: skip
 @_seed
 @click.option("--inventory", metavar="FILE", type=click.Path(),
-              help="Load the inventory from CSV or JSON instead.")  # fmt: skip
+              help="Load the inventory from a file that was saved instead.")  # fmt: skip
 @click.option("--state", "state_file", metavar="FILE", type=click.Path(),
               help="Keep everything in this SQLite file, over restarts.")  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True,

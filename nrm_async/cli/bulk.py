@@ -1,12 +1,10 @@
 """Actions on many numbers, and what became of each."""
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import chain, islice
-from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
@@ -39,7 +37,7 @@ from nrm_async.cli.show import (
 )
 from nrm_async.files import BadInput, Format, read_actions, save_report
 from nrm_async.files.actions import AnyAction
-from nrm_async.files.formats import format_of
+from nrm_async.files.formats import check_target, format_of
 from nrm_async.results.record import ACTIONS
 
 ActionName: TypeAlias = Literal["pause", "activate", "remediate"]
@@ -58,6 +56,7 @@ class Files:
 
     Raises:
         InvalidRequestError: The report could not be written there, or its name tells no form.
+        ConfigurationError: An extra is needed for it that is not installed.
     """
 
     numbers: str | None = None
@@ -65,10 +64,7 @@ class Files:
 
     def __attrs_post_init__(self) -> None:
         if self.report is not None:
-            format_of(self.report)
-            folder = Path(self.report).absolute().parent
-            if not os.access(folder, os.W_OK):  # told now, not when all is done
-                raise InvalidRequestError(f"--report cannot be written: {folder} takes no files")
+            check_target(self.report)
 
     def actions(
         self, name: ActionName, options: Mapping[str, Any]

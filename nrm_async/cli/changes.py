@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from nrm_async import AuthenticationError, Inventory, InventoryDiff, NRMError, diff
+from nrm_async import AuthenticationError, InventoryDiff, NRMError, diff
 from nrm_async.cli.options import Connection
 from nrm_async.cli.run import OK
 from nrm_async.cli.show import Cell, Column, TableWriter, complain, console, json_line, line
@@ -30,7 +30,7 @@ async def show_diff(
     found = diff(before, after)
     code = OK if new is not None else code_of(after)
     if code == OK:
-        _warn(before, after)
+        _warn(found)
     if as_json:
         json_line(found.as_dict())
     else:
@@ -40,9 +40,9 @@ async def show_diff(
     return code
 
 
-def _warn(before: Inventory, after: Inventory) -> None:
+def _warn(found: InventoryDiff) -> None:
     """A row that a reading missed would pass for one that came or went."""
-    if not (before.complete and after.complete):
+    if not found.complete:
         complain(
             "one of them is not known to be complete (CSV never tells): what is added or removed "
             "may only have been missed"
@@ -80,7 +80,7 @@ async def watch(
     as_json: bool,
 ) -> int:
     """Print what changes, as it changes, until interrupted."""
-    known = None if start is None else await load(start, number)
+    known = None if start is None else await load(start)
     async with connection.client() as client:
         changes = client.watch(every=every, number=number, start=known, on_error=_end_for_a_key)
         screen = console()
@@ -89,6 +89,7 @@ async def watch(
             if as_json:
                 json_line({"at": moment, **found.as_dict()})
             else:
+                _warn(found)
                 line(screen, f"{moment}: {_sum(found)}")
                 TableWriter(screen, _COLUMNS).add(_rows(found))
             sys.stdout.flush()

@@ -12,7 +12,7 @@ from nrm_async.cli.options import Connection
 from nrm_async.cli.show import console, counted, line, side_screen
 from nrm_async.cli.source import code_of, read
 from nrm_async.files import Format, save_inventory
-from nrm_async.files.formats import format_of
+from nrm_async.files.formats import check_target
 
 TO_OUTPUT: Final = "-"
 
@@ -22,7 +22,9 @@ class Target:
     """Where to write, and in which form.
 
     Raises:
-        InvalidRequestError: No form is told, or a terminal would be shown bytes.
+        InvalidRequestError: No form is told, it could not be written there, or a terminal would
+            be shown bytes.
+        ConfigurationError: An extra is needed for it that is not installed.
     """
 
     path: str
@@ -31,7 +33,7 @@ class Target:
 
     def __attrs_post_init__(self) -> None:
         if self.path != TO_OUTPUT:
-            format_of(self.path, self.format)
+            check_target(self.path, self.format)
         elif self.format is None:
             raise InvalidRequestError("--format must be given to write to standard output")
         elif self.format == "parquet" and sys.stdout.isatty():

@@ -97,5 +97,5 @@ def usage() -> Iterator[None]:
     """What the SDK refuses of the arguments is wrong usage."""
     try:
         yield
-    except InvalidRequestError as error:
+    except (InvalidRequestError, ConfigurationError) as error:
         raise click.UsageError(str(error)) from None

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from nrm_async import listing
 from nrm_async._wire import MAX_PAGE_SIZE, page_request
-from nrm_async.actions import AniLike, normalize_ani
+from nrm_async.actions import AniLike, normalize_ani, normalize_prefix
 from nrm_async.client.base import ClientBase, at_least_one
 from nrm_async.errors import InvalidRequestError
 from nrm_async.inventory import Inventory
@@ -139,8 +139,9 @@ class Reading(ClientBase):
         Args:
             every: Seconds from one read to the next, or a ``timedelta``.
             number: Only numbers that begin with these digits.
-            start: An inventory to compare the first read with, such as a saved one. Without
-                it, the first read is what the second is compared with.
+            start: An inventory to compare the first read with, such as a saved one; with
+                ``number``, what of it begins with these digits. Without it, the first read is
+                what the second is compared with.
             page_size: Rows on a page, 1 to 1000.
             jitter: By what share each pause is longer or shorter, at random, so that many
                 watches do not read at the same moment; from 0 to below 1.
@@ -164,6 +165,9 @@ class Reading(ClientBase):
                 break
         """
         page_request(1, page_size, number)  # a bad argument is told now, not at the first read
+        if number is not None and isinstance(start, Inventory):
+            prefix = normalize_prefix(number)
+            start = start.where(lambda ani: ani.phone.startswith(prefix))
         return InventoryWatch(
             lambda: self.inventory(number=number, page_size=page_size),
             every=every,

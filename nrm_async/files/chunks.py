@@ -53,7 +53,7 @@ def read_description(text: str | bytes, content: Content) -> Description | None:
     """
     try:
         said = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(said, dict) or MARK not in said:
         return None

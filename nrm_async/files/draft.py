@@ -57,8 +57,10 @@ class Draft:
         trace: TracebackType | None,
     ) -> None:
         if not self._is_over:
-            self.file.close()
-            self._path.unlink(missing_ok=True)
+            try:
+                self.file.close()  # fails where what is left does not fit on the disk
+            finally:
+                self._path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

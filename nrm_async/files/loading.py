@@ -155,7 +155,7 @@ def _values(
         for place, cells in zip(chunk.places, zip(*chunk.cells, strict=True), strict=True):
             try:
                 value = layout.value_of(cells)
-            except ValueError as error:
+            except (ValueError, TypeError) as error:  # details may be of anybody's making
                 raise FileFormatError(f"{place}: {error}") from None
             yield value
             count += 1

@@ -42,6 +42,7 @@ class Reading:
         malformed: Rows that could not be understood.
         missing: Why pages are missing.
         looked: Rows of the single looks after this pass, each with the rows before it then.
+        unclear: Rows of those looks that could not be understood.
     """
 
     number: int
@@ -56,6 +57,7 @@ class Reading:
     malformed: list[MalformedRow] = attrs.field(factory=list)
     missing: tuple[NRMError, ...] = ()
     looked: dict[str, Seen] = attrs.field(factory=dict)
+    unclear: list[MalformedRow] = attrs.field(factory=list)
 
     def add(self, page: AniPage) -> tuple[str, ...]:
         """Take the next page in order; returns the ids on it."""
@@ -87,6 +89,7 @@ class Reading:
         start = (page.page - 1) * page.page_size
         for index, row in enumerate(page.data):
             self.looked[str(row.id)] = start + index, row
+        self.unclear.extend(page.malformed)
 
     def _is_end(self, page: AniPage, size: int) -> bool:
         if page.total_anis is None:

@@ -82,9 +82,9 @@ class Seams:
         self._join(run, ids, reading.start_of(page.page), self.readings[:-1])
 
     def end_pass(self) -> None:
-        """Note that the pass under way came to the end of the listing."""
+        """Note that the pass under way came to the end of the listing, if it is sure to have."""
         reading = self.readings[-1]
-        if reading.ends and reading.sizes:
+        if reading.ends and reading.sizes and not reading.missing:
             self._joined.join((reading.number, max(reading.sizes)), _END)
 
     def add_look(self, page: AniPage) -> None:
@@ -96,8 +96,7 @@ class Seams:
         size = len(page.data) + len(page.malformed)
         if page.page == 1:
             self._joined.join(run, _START)
-        is_short = size < page.page_size
-        if is_short if page.total_anis is None else start + size >= page.total_anis:
+        if _is_last(page, start + size, is_short=size < page.page_size):
             self._joined.join(run, _END)
         self._join(run, tuple([str(row.id) for row in page.data]), start, self.readings)
 
@@ -147,6 +146,16 @@ class Seams:
         place = reading.places[key]
         spans = self._covers.get((reading.number, page_of(place)), ())
         return any(low < index_of(place) < high for low, high in spans)
+
+
+def _is_last(page: AniPage, end: int, *, is_short: bool) -> bool:
+    """Whether a single look came to the end of the listing, and nothing on it says otherwise.
+
+    A pass reads on until nothing comes; behind a look nobody looks, and a total may be too small.
+    """
+    if page.can_next_page is True:
+        return False
+    return end == page.total_anis or (is_short and end >= (page.total_anis or 0))
 
 
 def _stretches(ids: Sequence[str], places: dict[str, int]) -> Iterator[Stretch]:

@@ -1,6 +1,7 @@
 """A whole inventory, read until it is known to be complete."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
 
@@ -12,7 +13,7 @@ from nrm_async.listing.merge import Merged, merge
 from nrm_async.listing.reading import Reading
 from nrm_async.listing.seams import SMALLEST, Seams, window
 from nrm_async.listing.source import Found, Source, Spot
-from nrm_async.models import Ani
+from nrm_async.models import Ani, MalformedRow
 
 OnDrift: TypeAlias = Literal["repair", "report", "raise"]
 
@@ -153,22 +154,35 @@ class _Read:
 
     def inventory(self, rows: tuple[Ani, ...]) -> Inventory:
         """What is known now, with these rows."""
-        last = self.readings[-1]
+        malformed = self._malformed(rows)
         return Inventory(
             rows=rows,
-            complete=self._is_complete,
+            complete=self._is_complete and not malformed,
             consistent=self.is_consistent,
             passes=len(self.readings),
             pages=self.pages,
             duplicates=sum(reading.duplicates for reading in self.readings),
-            malformed=tuple(last.malformed),
-            missing=last.missing,
+            malformed=malformed,
+            missing=self.readings[-1].missing,
             requests=self.requests,
         )
 
     @property
     def _is_complete(self) -> bool:
         last = self.readings[-1]
-        if last.malformed or last.missing:
+        if last.missing:
             return False
         return self._fits or (self.is_consistent and not last.lacks(last.read))
+
+    def _malformed(self, rows: Sequence[Ani]) -> tuple[MalformedRow, ...]:
+        """Rows of the last pass, else of those before it, that could not be read anywhere.
+
+        That pages fit together shows that a row is on one of them, not that it could be read
+        there. Two passes that agree need nothing of what was before them.
+        """
+        if last := self.readings[-1].malformed:
+            return tuple(last)
+        readings = self.readings[-2:] if self.is_consistent else self.readings
+        found = [bad for one in readings for bad in (*one.malformed, *one.unclear)]
+        phones = {row.phone for row in rows} if found else set()
+        return tuple([bad for bad in found if bad.phone not in phones])

@@ -1,6 +1,7 @@
 """A local emulator of the NRM API: the documented endpoints on a loopback port, no account needed.
 
-It shares no code with the client, so that it can stand as an independent witness of the contract.
+It shares no code with the client, so that it can stand as an independent witness of the contract;
+only the files that the SDK saves are read by the SDK.
 What it does because the documentation says so, because the vendor's SDKs say so, or because it had
 to assume something, is listed in :data:`BEHAVIOURS`.
 

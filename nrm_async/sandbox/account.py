@@ -66,6 +66,8 @@ class Account:
                 self.state.replay(event)
             for entry in store.requests():
                 self.state.books.restore(entry)
+            for action in self.state.books.applied():
+                self.state.books.pass_over(action.request, action.when)
         except (sqlite3.Error, ValueError, TypeError, LookupError) as error:
             store.close()
             raise ValueError(f"state file {file}: it is damaged: {error}") from None

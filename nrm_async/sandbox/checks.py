@@ -28,13 +28,6 @@ def seconds(name: str, value: object) -> float:
     raise ValueError(f"{name} must be a finite number of seconds, at least 0, not {value!r}")
 
 
-def refusal_status(value: object) -> int:
-    """``value`` itself; ValueError unless it is 200 or a client error."""
-    if not isinstance(value, int) or not (value == 200 or 400 <= value < 500):
-        raise ValueError(f"refusal_status must be 200 or from 400 to 499, not {value!r}")
-    return value
-
-
 def digits(text: str) -> str:
     """The ASCII digits of ``text``; everything else is dropped."""
     return _NON_DIGITS.sub("", text)

@@ -46,8 +46,8 @@ class Sandbox:
         contradictory: Envelopes that contradict themselves, as the documentation's example does.
         page_size_max: Largest ``page_size``, and the default (1000 in the API documentation).
         faults: What goes wrong from the beginning; see :mod:`nrm_async.sandbox.faults.kinds`.
-        inventory: A file to load the inventory from (CSV or JSON, as the SDK or the API's listing
-            has it), or rows in the wire form; instead of ``anis``.
+        inventory: A file to load the inventory from (what the SDK has saved in any form, or CSV
+            or JSON as the API's listing has it), or rows in the wire form; instead of ``anis``.
         state_file: An SQLite file that keeps inventory, actions, books and clock; one that is
             there already decides what the inventory is.
         now: The clock to run with, answering aware datetimes; None for the system's.

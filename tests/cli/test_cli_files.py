@@ -88,6 +88,8 @@ async def test_a_bar_moves_on_a_terminal_only(sandbox: Sandbox, tmp_path: Path) 
         ("export",),
         ("export", "numbers.xlsx"),
         ("export", "numbers.jsonl", "--format", "xml"),
+        ("export", "nowhere/numbers.jsonl"),
+        ("export", "/", "--format", "csv"),
         ("summary", "nowhere.csv"),
         ("diff",),
         ("watch", "--every", "soon"),
@@ -214,17 +216,27 @@ async def test_watch_prints_what_changes_until_interrupted(
 
 
 @posix
-async def test_watch_survives_a_failed_read(stub_api: StubAPI) -> None:
-    """Each failure is one line, and the next read is tried; only a refused key ends it."""
+async def test_watch_survives_a_failed_read(stub_api: StubAPI, tmp_path: Path) -> None:
+    """Each failure is one line, and the next read is tried; only a refused key ends it.
+
+    What is added to a file that does not say that it is complete may only have been missed there.
+    """
+    saved = tmp_path / "saved.csv"
+    saved.write_text("id,phone\n")
+    rows = [{"id": 1, "phone": "2345678901"}]
     answers = [
         web.json_response({"message": "not today"}, status=422),
+        web.json_response({"data": rows, "total_anis": 1, "can_next_page": False}),
         web.json_response({"message": "Invalid API key"}, status=401),
     ]
     stub_api.answer = lambda request: answers.pop(0)
     environment = os.environ | {"NRM_BASE_URL": stub_api.url, "OUTBOUNDIQ_API_KEY": API_KEY}
-    done = await finish(await start("watch", "--every", "0.01s", environment=environment))
+    arguments = ("watch", "--every", "0.01s", "--from", str(saved))
+    done = await finish(await start(*arguments, environment=environment))
     first, *others = done.err.splitlines()
-    assert (done.code, done.out) == (3, "")
+    assert done.code == 3
+    assert "1 added, 0 removed" in done.out
+    assert "may only have been missed" in others[0]
     assert first.startswith("nrm-async: the inventory could not be read")
     assert "not today" in first
     assert "Invalid API key" in others[-1]

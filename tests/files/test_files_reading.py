@@ -87,6 +87,7 @@ BROKEN = {
     "two columns phone": ("csv", "id,phone,phone\n1,2,3\n", "two columns are called 'phone'"),
     "an empty file": ("csv", "", "it is empty"),
     "no JSON": ("jsonl", JSON + "{", "line 2: no JSON"),
+    "a deep line": ("jsonl", "[" * 100_000, "line 1: no JSON"),
     "a list": ("jsonl", JSON + "\n[1]", "line 3: must be an object, not list"),
     "a number for text": ("jsonl", '{"id": 1, "phone": 2}', "line 1: phone must be text, not 2"),
     "true for a number": ("jsonl", '{"id": true, "phone": "2"}', "line 1: id must be a whole"),
@@ -129,6 +130,15 @@ def test_a_file_that_was_cut_short_is_never_taken_for_whole(tmp_path: Path, name
             load_inventory(path)
 
 
+def test_a_file_that_is_not_packed_is_named_once(tmp_path: Path) -> None:
+    """The name says that it is compressed, the bytes say otherwise."""
+    path = tmp_path / "numbers.csv.gz"
+    path.write_text(CSV)
+    with pytest.raises(FileFormatError) as error:
+        load_inventory(path)
+    assert str(error.value).startswith(f"{path}: cannot be unpacked: ")
+
+
 def load_safely(path: Path) -> tuple[Ani, ...]:
     try:
         return load_inventory(path).rows
@@ -144,6 +154,11 @@ def test_a_report_with_a_senseless_row_is_told(tmp_path: Path) -> None:
         load_report(path)
     path.write_text("index,ani,action,outcome\n0,2345678901,pause,done\n")
     with pytest.raises(FileFormatError, match="line 2: 'done' is not a valid Outcome"):
+        load_report(path)
+    path.write_text(
+        "index,ani,action,outcome,details\n" + '0,2345678901,pause,applied,"{""odd"": 1}"\n'
+    )
+    with pytest.raises(FileFormatError, match=r"line 2: .*'odd'"):
         load_report(path)
 
 

@@ -1,12 +1,15 @@
 """Writing: whole or not at all, streamed, and with the event loop left free."""
 
 import asyncio
+import errno
+import io
 import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
@@ -23,6 +26,7 @@ from nrm_async.files import (
     save_inventory,
     save_results,
 )
+from nrm_async.files.draft import Draft
 from nrm_async.sandbox import Sandbox
 
 each_format = pytest.mark.parametrize("form", get_args(Format))
@@ -255,3 +259,28 @@ def test_a_cell_that_no_csv_reader_takes_is_refused(tmp_path: Path) -> None:
     for name in ("numbers.jsonl", "numbers.parquet"):
         save_inventory(tmp_path / name, rows)
         assert list(read_anis(tmp_path / name)) == rows
+
+
+class Full(io.RawIOBase):
+    """A disk with no room."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), len(data))  # type: ignore[arg-type]
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    """Closing fails too, because what is left is written then."""
+    path = tmp_path / "numbers.csv"
+    path.write_text("old")
+    draft = Draft(path)
+    draft.file.close()
+    draft.file = io.BufferedWriter(Full())
+    draft.file.write(b"new")
+    with pytest.raises(OSError, match="No space left"), draft:
+        draft.commit()
+    with suppress(OSError):
+        draft.file.close()
+    assert (path.read_text(), names_in(tmp_path)) == ("old", ["numbers.csv"])

@@ -171,8 +171,15 @@ def test_the_books_may_be_read_from_another_thread() -> None:
 
 
 async def test_what_ended_after_the_books_were_cleared_is_not_in_them(caller: Caller) -> None:
-    """A request of before is none of the new books."""
-    number = caller.sandbox.books.arrive("pause", START)
+    """A request of before is none of the new books, and does not end one of theirs."""
+    books = caller.sandbox.books
+    before = books.arrive("pause", START)
     caller.sandbox.reset()
-    caller.sandbox.books.end(number, Ending())
-    assert caller.sandbox.books.requests() == ()
+    books.end(before, Ending())
+    assert books.requests() == ()
+    after = books.arrive("activate", START)
+    books.end(before, Ending(status=503))
+    assert books.in_flight("activate") == 1
+    books.end(after, Ending(status=200))
+    [entry] = books.requests()
+    assert (entry.number, entry.endpoint, entry.ending.status) == (1, "activate", 200)

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import msgspec
@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nrm_async import NRMClient
+from nrm_async import Ani, NRMClient
 from nrm_async._wire import to_plain
+from nrm_async.files import save_inventory
 from nrm_async.sandbox import Sandbox, generate
 from nrm_async.sandbox.inventory import Inventory, Loaded, Made, read_rows
 from nrm_async.sandbox.inventory.order import Order
@@ -122,7 +123,7 @@ def test_rows_are_loaded_as_the_api_lists_them(
     tmp_path: Path, wire: list[dict[str, object]], name: str
 ) -> None:
     """CSV, JSON Lines, a list, a page: the same rows, types and nulls."""
-    assert read_rows(save(tmp_path / name, wire)) == wire
+    assert list(read_rows(save(tmp_path / name, wire))) == wire
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.json"])
@@ -142,6 +143,44 @@ async def test_what_the_sdk_has_read_can_be_served_again(tmp_path: Path, name: s
             await nrm.pause(active)
     assert second == first
     sandbox.assert_applied("pause", active, times=1)
+
+
+SAVED = (
+    Ani(
+        1,
+        "2345678901",
+        brand="=Acme",
+        status="ODD",
+        campaign_name="a\nb",
+        block_rate=3.0,
+        date_activated=date(2026, 1, 2),
+        created_at=datetime(2026, 1, 1, 5, tzinfo=UTC),
+        extra={"team": "a"},
+    ),
+    Ani("5", "0345678902", brand="", status="ODD"),
+)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.jsonl", "a.jsonl.gz", "a.parquet"])
+async def test_what_the_sdk_has_saved_is_served_as_it_was(tmp_path: Path, name: str) -> None:
+    """Every form, guarded texts and unknown fields: the client reads what it saved."""
+    save_inventory(tmp_path / name, SAVED)
+    async with Sandbox(inventory=tmp_path / name) as sandbox:
+        async with NRMClient(sandbox.api_key, base_url=sandbox.url) as nrm:
+            assert (await nrm.inventory()).rows == SAVED
+
+
+def test_csv_for_spreadsheets_is_loaded_too(tmp_path: Path) -> None:
+    """Its byte order mark and its apostrophes are no part of what it says."""
+    save_inventory(tmp_path / "a.csv", SAVED, for_spreadsheet=True)
+    assert Sandbox(inventory=tmp_path / "a.csv").phones == ("2345678901", "0345678902")
+
+
+def test_a_cell_may_span_lines(tmp_path: Path) -> None:
+    """CSV of anybody's making keeps the line ends in its cells."""
+    file = tmp_path / "a.csv"
+    file.write_bytes(b'phone,brand\r\n2345678901,"a\r\nb"\r\n')
+    assert [row["brand"] for row in read_rows(file)] == ["a\r\nb"]
 
 
 def test_only_the_phone_is_required(tmp_path: Path) -> None:
@@ -167,7 +206,9 @@ def test_only_the_phone_is_required(tmp_path: Path) -> None:
         ("a.csv", "number\n2345678901\n", "row 1 has no phone of 7 to 15 digits"),
         ("a.csv", "phone,blockRate\n2345678901,high\n", "is not an inventory"),
         ("a.json", b"\xff\xfe\x00", "is not an inventory"),
-        ("a.parquet", "PAR1", "Parquet cannot be loaded"),
+        ("a.parquet", "PAR1", "is not an inventory: no Parquet"),
+        ("a.jsonl.gz", "{}", "is not an inventory: cannot be unpacked"),
+        ("a.jsonl", '{"nrm_async": "inventory", "version": 1, "rows": 2}\n', "it was cut short"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_told(
@@ -187,3 +228,13 @@ def test_rows_given_as_values_are_served() -> None:
     [row] = generate(1, 1, TODAY)
     sandbox = Sandbox(inventory=[{**row, "blockRate": 99.0}])
     assert sandbox.state.row(str(row["phone"]))["blockRate"] == 99.0
+
+
+@pytest.mark.parametrize("ident", [10_002, "10002", "a", 2**63, "9" * 5_000])
+def test_who_joins_loaded_rows_has_an_id_of_its_own(ident: int | str) -> None:
+    """A client that keys rows by id must not lose one of two."""
+    rows = [{"id": ident, "phone": "2345678901"}]
+    sandbox = Sandbox(inventory=rows)  # type: ignore[arg-type]
+    sandbox.state.join()
+    sandbox.state.join()
+    assert len({str(row["id"]) for row in sandbox.state.rows}) == 3

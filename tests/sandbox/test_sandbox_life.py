@@ -171,6 +171,18 @@ async def test_a_killed_process_loses_nothing_it_has_answered(tmp_path: Path) ->
     await again.stop()
 
 
+async def test_a_number_of_a_request_is_not_given_twice(tmp_path: Path) -> None:
+    """What was applied by a request that the run's end cut off is nobody else's after it."""
+    file = tmp_path / "state.db"
+    first = Sandbox(3, state_file=file, now=lambda: START)
+    first.state.act(ActionRequest("remediate", first.phones[0]), number=7)
+    await first.stop()
+    again = Sandbox(state_file=file, now=lambda: START)
+    assert again.books.applied()[0].request == 7
+    assert again.books.arrive("anis", START).number == 8
+    await again.stop()
+
+
 def test_one_state_file_has_one_user(tmp_path: Path) -> None:
     """A second sandbox is told, and may have it when the first has stopped."""
     file = tmp_path / "state.db"
@@ -379,6 +391,33 @@ async def test_what_is_wrong_with_a_call_beside_the_api_is_told(
     assert (got.status, got.body["success"]) == (status, False)
     assert message in got.body["message"]
     assert caller.sandbox.requests == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://localhost:3000"}, 200),
+        ({"Origin": "http://127.0.0.1:3000"}, 200),
+        ({"Host": "host.docker.internal:8080"}, 200),
+        ({"Host": "sandbox"}, 200),
+        ({"Host": "[::1]:8080"}, 200),
+        ({"Origin": "https://example.com"}, 403),
+        ({"Origin": "http://192.0.2.1"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://[broken"}, 403),
+        ({"Host": "example.com:8080"}, 403),
+        ({"Host": "localhost.example.com"}, 403),
+    ],
+)
+async def test_a_browser_cannot_be_made_to_control_it(
+    caller: Caller, headers: dict[str, str], status: int
+) -> None:
+    """A page of somewhere else neither changes anything here, nor reads the books."""
+    got = await caller.control("POST", "/control/faults", json=["reset"], headers=headers)
+    assert got.status == status
+    assert bool(caller.sandbox.faults.injected) is (status == 200)
+    assert (await caller.control("GET", "/books", headers=headers)).status == status
 
 
 async def test_what_is_no_http_is_answered_in_json(caller: Caller) -> None:

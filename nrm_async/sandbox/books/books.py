@@ -5,9 +5,19 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import islice
 
+from attrs import frozen
+
 from nrm_async.sandbox.books.applied import AppliedAction, AppliedActions
 from nrm_async.sandbox.books.requests import Ending, RequestEntry, RequestLog
 from nrm_async.sandbox.values import ActionName, Endpoint
+
+
+@frozen(eq=False)
+class Arrival:
+    """One request that is being answered: its number, and which endpoint it came to."""
+
+    number: int
+    endpoint: Endpoint | None
 
 
 class Books:
@@ -32,26 +42,27 @@ class Books:
             self._applied = AppliedActions()
             self._log = RequestLog()
             self._most = 0
-            self._open: dict[int, Endpoint | None] = {}
+            self._open: dict[int, Arrival] = {}
 
     def record(self, entry: AppliedAction) -> None:
         """Append one applied action; the state does this, nobody else needs to."""
         with self._lock:
             self._applied.append(entry)
 
-    def arrive(self, endpoint: Endpoint | None, when: datetime) -> int:
-        """Append one request, which is in flight from now on; its number."""
+    def arrive(self, endpoint: Endpoint | None, when: datetime) -> Arrival:
+        """Append one request, which is in flight from now on."""
         with self._lock:
             in_flight = len(self._open) + 1
             number = self._log.open(endpoint, when, in_flight)
-            self._open[number] = endpoint
+            arrival = self._open[number] = Arrival(number, endpoint)
             self._most = max(self._most, in_flight)
-            return number
+            return arrival
 
-    def end(self, number: int, ending: Ending) -> None:
+    def end(self, arrival: Arrival, ending: Ending) -> None:
         """Say how a request ended."""
+        number = arrival.number
         with self._lock:
-            if number not in self._open:  # the books were cleared meanwhile
+            if self._open.get(number) is not arrival:  # the books were cleared meanwhile
                 return
             del self._open[number]
             self._log.close(number, ending)
@@ -61,11 +72,16 @@ class Books:
     def restore(self, entry: RequestEntry) -> None:
         """Append a request of an earlier run, which has ended."""
         with self._lock:
-            while len(self._log) < entry.number - 1:  # one that was cut off by the run's end
-                self._log.open(None, entry.when, 0)
+            self.pass_over(entry.number - 1, entry.when)
             number = self._log.open(entry.endpoint, entry.when, entry.in_flight)
             self._log.close(number, entry.ending)
             self._most = max(self._most, entry.in_flight)
+
+    def pass_over(self, number: int, when: datetime) -> None:
+        """Give no number up to this one again: the run's end cut those requests off."""
+        with self._lock:
+            while len(self._log) < number:
+                self._log.open(None, when, 0)
 
     def applied(
         self,
@@ -116,7 +132,7 @@ class Books:
         with self._lock:
             if endpoint is None:
                 return len(self._open)
-            return sum(one == endpoint for one in self._open.values())
+            return sum(one.endpoint == endpoint for one in self._open.values())
 
     def __len__(self) -> int:
         return len(self._applied)

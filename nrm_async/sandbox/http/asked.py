@@ -1,9 +1,12 @@
-"""What a call beside the API asks for: bodies and queries, read or refused."""
+"""What a call beside the API asks for: who calls, bodies and queries, read or refused."""
 
+import ipaddress
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
+from aiohttp import hdrs
 
 from nrm_async.sandbox import checks
 from nrm_async.sandbox.api import RequestError
@@ -12,6 +15,47 @@ Query: TypeAlias = Mapping[str, str]
 Name = TypeVar("Name", bound=str)
 
 _MOST_ENTRIES: Final = 1_000  # in one answer of the books
+
+# Names that nobody can own on the internet (RFC 6761, and ICANN's reservation of .internal).
+_PRIVATE: Final = (".localhost", ".internal", ".test")
+
+
+def check_caller(headers: Mapping[str, str]) -> None:
+    """RequestError (403) for a page of somewhere else in a browser on this machine.
+
+    Such a page may send requests here (it then tells its ``Origin``), and read the answers if its
+    own name leads here (then the ``Host`` is that name: DNS rebinding).
+    """
+    origin = headers.get(hdrs.ORIGIN)
+    if origin is not None and not _is_here(_name_in(origin)):
+        raise RequestError(403, "Only pages of this machine may ask for this")
+    if hdrs.HOST in headers and not _is_private(_name_in(f"//{headers[hdrs.HOST]}")):
+        raise RequestError(403, "Ask for this at localhost, not at a public name")
+
+
+def _name_in(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_here(name: str) -> bool:
+    address = _address(name)
+    return name == "localhost" if address is None else address.is_loopback
+
+
+def _is_private(name: str) -> bool:
+    if _address(name) is not None:
+        return True
+    return bool(name) and ("." not in name or name.endswith(_PRIVATE))
+
+
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(name)
+    except ValueError:
+        return None
 
 
 def decoded(body: bytes) -> Any:

@@ -1,10 +1,10 @@
 """What is not NRM: health, books, faults, clock and switches, for tests in any language.
 
 At the server's root, so that nothing of it can be mistaken for the API. It needs no key: it listens
-on this machine only, and there is nothing to protect.
+on this machine only, and turns away what a browser sends for pages of somewhere else.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -21,7 +21,8 @@ from nrm_async.sandbox.faults import Engine, fault_of
 from nrm_async.sandbox.http import asked
 from nrm_async.sandbox.http.asked import Query
 from nrm_async.sandbox.http.server import read_body, response_of
-from nrm_async.sandbox.values import ACTIONS, ENDPOINTS
+from nrm_async.sandbox.state import State
+from nrm_async.sandbox.values import ACTIONS, ENDPOINTS, PageRequest
 
 PREFIXES: Final = ("/health", "/openapi.json", "/books", "/control")
 
@@ -42,8 +43,8 @@ class Controlled(Protocol):
         """Largest size of a page."""
 
     @property
-    def phones(self) -> Sequence[str]:
-        """Every number."""
+    def state(self) -> State:
+        """The numbers."""
 
     @property
     def books(self) -> Books:
@@ -79,6 +80,7 @@ class Control:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; everything that is wrong with it is a 4xx with a message."""
         try:
+            asked.check_caller(request.headers)
             path, rest = _route(request.path)
             action = _action(request.method, path)
             body = await read_body(request) if request.method == "POST" else b""
@@ -96,7 +98,8 @@ class Control:
 
     def openapi(self, _query: Query, _body: Any, _rest: str) -> object:
         """The description of the API."""
-        ani = next(iter(self.sandbox.phones), "2345678901")
+        first = self.sandbox.state.page(PageRequest(page=1, page_size=1)).rows
+        ani = msgspec.json.decode(first[0])["phone"] if first else "2345678901"
         return description(self.sandbox.url, ani, self.sandbox.page_size_max)
 
     def books(self, _query: Query, _body: Any, _rest: str) -> object:

@@ -45,7 +45,8 @@ class Visits:
         self, request: web.BaseRequest, endpoint: Endpoint | None
     ) -> web.StreamResponse:
         """Answer one request, or do what its fault says instead."""
-        number = self.books.arrive(endpoint, self.clock.now())
+        arrival = self.books.arrive(endpoint, self.clock.now())
+        number = arrival.number
         reply, plan = _NOTHING, _UNPLANNED
         seen: Seen = "left"
         try:
@@ -60,13 +61,13 @@ class Visits:
             return await _end(request, plan, response_of(reply, _request_id(number)))
         finally:
             ending = Ending(reply.ani, reply.status, reply.words, reply.applied, plan.name, seen)
-            self.books.end(number, ending)
+            self.books.end(arrival, ending)
 
     def broken(self, reply: Reply) -> web.Response:
         """Answer what could not be read as HTTP."""
-        number = self.books.arrive(None, self.clock.now())
-        self.books.end(number, Ending(None, reply.status, reply.words, seen="answer"))
-        return response_of(reply, _request_id(number))
+        arrival = self.books.arrive(None, self.clock.now())
+        self.books.end(arrival, Ending(None, reply.status, reply.words, seen="answer"))
+        return response_of(reply, _request_id(arrival.number))
 
     def _plan(self, endpoint: Endpoint | None) -> Plan:
         if endpoint is None or not self.engine.is_busy:
