@@ -3,6 +3,8 @@
 from math import inf
 from typing import Final
 
+from nrm_async._limits.rate import RateLimit
+
 
 class ConcurrencyLimit:
     """A slow start up to the first refusal, then a level, and single calls tried above it.
@@ -75,7 +77,8 @@ class ConcurrencyLimit:
         self._doubled = min(2 * self._doubled, self._MOST_DOUBLED) if in_vain else 1
         self._room = float(max(1, min(level, in_flight - 1)))
         self._is_growing = False
-        self._pause = max(self._SHORTEST, self._PATIENCE * cost) * self._doubled
+        pause = max(self._SHORTEST, self._PATIENCE * cost) * self._doubled
+        self._pause = min(pause, RateLimit.LONGEST)
         self._probe_at = now + self._pause
         self.calm(now)
 

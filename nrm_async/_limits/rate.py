@@ -106,6 +106,7 @@ class RateLimit:
     # A climb takes this many times what a refusal costs, twice as long as the one before while
     # the refused rates are alike, and never fewer calls: one refusal in 100 calls is cheap.
     _PATIENCE: Final = (8.0, 32.0)
+    LONGEST: Final = 600.0  # seconds; a limit that is lifted is to be noticed some day
     _SHORTEST: Final = 2.0
     _ALIKE: Final = 0.15
     _FEWEST: Final = 100
@@ -200,7 +201,7 @@ class RateLimit:
         self._patience = self._next_patience(refused)
         self._refused_rate = refused
         fewest = min(self._FEWEST / level, self._PATIENCE[1])
-        seconds = max(self._patience * cost, fewest, self._SHORTEST)
+        seconds = min(max(self._patience * cost, fewest, self._SHORTEST), self.LONGEST)
         top = min(max(level, refused), self._NEAR * level)
         return _Climb(level, top, now, seconds)
 

@@ -19,15 +19,12 @@ from nrm_async.results import CallResult, Outcome
 _FEWEST_ANSWERS: Final = 20
 
 
-# A server that asks for more quiet than this, in seconds, is not asked once for every item.
-_LONGEST_WAIT: Final = 120.0
-
-
 class Brake:
     """Why no further item is sent, once there is a reason."""
 
     def __init__(self, options: BatchOptions) -> None:
         self._max_refused = options.max_refused
+        self._longest_wait = options.longest_wait
         self._answered = self._refused = 0
         self._cause: NRMError | None = None
         self.deadline: float | None = None
@@ -46,7 +43,7 @@ class Brake:
 
     def look_at(self, result: CallResult) -> None:
         """Stop after what would befall every further item alike."""
-        if not result.ok and _is_fatal(result.error):
+        if not result.ok and self._is_fatal(result.error):
             self.pull(result.error)
         if self._max_refused is None:
             return
@@ -55,12 +52,11 @@ class Brake:
         if self._answered >= _FEWEST_ANSWERS and self._refused > self._max_refused * self._answered:
             self.pull(NRMError(f"{self._refused} of {self._answered} items were refused"))
 
-
-def _is_fatal(error: NRMError) -> bool:
-    if isinstance(error, OutcomeUnknownError):
-        return error.status in (302, 303)
-    if isinstance(error, NotSentError):
-        return error.permanent
-    if isinstance(error, RateLimitError):
-        return (error.retry_after or 0.0) > _LONGEST_WAIT
-    return isinstance(error, AuthenticationError | ConfigurationError)
+    def _is_fatal(self, error: NRMError) -> bool:
+        if isinstance(error, OutcomeUnknownError):
+            return error.status in (302, 303)
+        if isinstance(error, NotSentError):
+            return error.permanent
+        if isinstance(error, RateLimitError):  # it is not asked once more for every item
+            return (error.retry_after or 0.0) > self._longest_wait
+        return isinstance(error, AuthenticationError | ConfigurationError)

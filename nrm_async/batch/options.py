@@ -83,6 +83,7 @@ class BatchOptions:
         deadline: Seconds after which no item is begun any more.
         max_refused: The share of refusals, from 0 to 1, above which the batch is stopped.
         recorder: Is told of each item before and after.
+        longest_wait: Seconds; a server that asks for more quiet than that ends the batch.
         watch: Is told of the beginning, of each item, and of the end.
     """
 
@@ -91,4 +92,5 @@ class BatchOptions:
     deadline: float | None = None
     max_refused: float | None = None
     recorder: Recorder | None = None
+    longest_wait: float = 120.0
     watch: Watch = attrs.field(factory=Watch)

@@ -189,6 +189,7 @@ class Batches(ClientBase):
             more.get("deadline"),
             more.get("max_refused"),
             more.get("recorder"),
+            self._settings.retry.max_retry_after,
             self._watch(),
         )
 

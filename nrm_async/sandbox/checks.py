@@ -3,6 +3,7 @@
 import ipaddress
 import math
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,6 +19,14 @@ def whole_number(name: str, value: object, least: int, most: int | None = None) 
             return value
     rule = f"of at least {least}" if most is None else f"from {least} to {most}"
     raise ValueError(f"{name} must be a whole number {rule}, not {value!r}")
+
+
+def one_of(name: str, value: Any, known: Sequence[str]) -> int:
+    """Where in ``known`` the value is; ValueError unless it is there."""
+    if value not in known:
+        *others, last = known
+        raise ValueError(f"{name} must be one of {', '.join(others)} or {last}, not {value!r}")
+    return known.index(value)
 
 
 def seconds(name: str, value: object) -> float:

@@ -265,3 +265,15 @@ async def test_a_long_stream_has_few_tasks_and_few_inputs_read_ahead() -> None:
     assert taken == made == 20_000
     assert most_ahead <= 1_000
     assert most_tasks <= 8
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize(("cap", "is_stopped"), [(10, True), (120, False)])
+async def test_the_cap_is_the_policys(cap: float, *, is_stopped: bool) -> None:
+    """A wait that the policy does not bear stops the batch; one that it bears is waited for."""
+    server = Asking(60)
+    retry = RetryPolicy(max_retry_after=cap)
+    async with stubbed(server, max_concurrency=1, retry=retry) as nrm:
+        report = await nrm.pause_many(phones(3))
+    assert report.ok is not is_stopped
+    assert len(server.times) == (1 if is_stopped else 4)

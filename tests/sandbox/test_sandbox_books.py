@@ -1,6 +1,7 @@
 """The books, and assertions whose messages say what happened instead."""
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -183,3 +184,23 @@ async def test_what_ended_after_the_books_were_cleared_is_not_in_them(caller: Ca
     books.end(after, Ending(status=200))
     [entry] = books.requests()
     assert (entry.number, entry.endpoint, entry.ending.status) == (1, "activate", 200)
+
+
+def test_what_is_asked_of_the_books_must_be_there() -> None:
+    """A slip of the pen is told by name, and never passes for an answer."""
+    sandbox = Sandbox(5)
+    asks: list[Callable[..., object]] = [
+        sandbox.assert_applied,
+        sandbox.assert_not_applied,
+        sandbox.assert_requests,
+        sandbox.books.applied,
+        sandbox.books.times_applied,
+        sandbox.books.requests,
+        sandbox.books.times_requested,
+    ]
+    for ask in asks:
+        with pytest.raises(ValueError, match=r"must be one of .*pause.*, not 'paus'"):
+            ask("paus")
+    for wrong in ({"times": -1}, {"at_most": -1}, {"status": "x"}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            sandbox.assert_requests("pause", **wrong)

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from attrs import frozen
 
+from nrm_async.sandbox import checks
 from nrm_async.sandbox.values import ACTIONS, ActionName
 
 Saying: TypeAlias = tuple[str | None, str | None, str | None]
@@ -96,7 +97,7 @@ class AppliedActions:
         self, action: ActionName | None, ani: str | None, since: int = 0
     ) -> Iterator[AppliedAction]:
         """The entries of this action and this number from position ``since`` on; None: any."""
-        wanted = None if action is None else ACTIONS.index(action)
+        wanted = None if action is None else checks.one_of("action", action, ACTIONS)
         positions = range(since, len(self)) if ani is None else self._of(packed(ani))
         for at in positions:
             if at >= since and (wanted is None or self._action[at] == wanted):
@@ -106,7 +107,7 @@ class AppliedActions:
         """How many entries :meth:`find` would give."""
         if action is None:
             return len(self) if ani is None else len(self._of(packed(ani)))
-        wanted = ACTIONS.index(action)
+        wanted = checks.one_of("action", action, ACTIONS)
         if ani is None:
             return self._action.count(wanted)
         return sum(self._action[at] == wanted for at in self._of(packed(ani)))

@@ -29,6 +29,7 @@ class Assertions:
 
     def applied(self, action: ActionName, ani: Any, times: int | None) -> None:
         """``action`` was applied so often; at least once where ``times`` is None."""
+        _check_count("times", times)
         phone = None if ani is None else checks.phone(ani)
         found = self._books().times_applied(action, phone)
         if found < 1 if times is None else found != times:
@@ -57,6 +58,10 @@ class Assertions:
         at_most: int | None,
     ) -> None:
         """So many requests came; at least one where neither number is given."""
+        _check_count("times", times)
+        _check_count("at_most", at_most)
+        if status is not None:
+            checks.whole_number("status", status, 100, 599)
         phone = None if ani is None else checks.phone(ani)
         found = len(self._books().requests(endpoint, phone, status=status))
         if _fits(found, times, at_most):
@@ -104,6 +109,11 @@ class Assertions:
             return self._status_of(phone)
         except KeyError:
             return "not in the inventory"
+
+
+def _check_count(name: str, count: int | None) -> None:
+    if count is not None:
+        checks.whole_number(name, count, 0)
 
 
 def _fits(found: int, times: int | None, at_most: int | None) -> bool:

@@ -7,6 +7,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from attrs import field, frozen
 
+from nrm_async.sandbox import checks
 from nrm_async.sandbox.books.applied import from_micros, packed, to_micros, unpacked
 from nrm_async.sandbox.values import ENDPOINTS, Endpoint
 
@@ -102,7 +103,7 @@ class RequestLog:
         self, endpoint: Endpoint | None, ani: str | None, status: int | None, since: int = 0
     ) -> Iterator[RequestEntry]:
         """The requests to this endpoint, about this number, answered so; None: any."""
-        wanted = None if endpoint is None else ENDPOINTS.index(endpoint)
+        wanted = None if endpoint is None else checks.one_of("endpoint", endpoint, ENDPOINTS)
         about = packed(ani)
         for at in range(since, len(self)):
             if (
@@ -116,7 +117,7 @@ class RequestLog:
         """How many came to this endpoint."""
         if endpoint is None:
             return len(self)
-        return self._endpoint.count(ENDPOINTS.index(endpoint))
+        return self._endpoint.count(checks.one_of("endpoint", endpoint, ENDPOINTS))
 
     def _kept(self, text: str) -> int:
         at = self._text_at.get(text)
