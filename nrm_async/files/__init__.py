@@ -14,6 +14,7 @@ what was written, to the type of every value; what is written is there as a whol
 ::
 
     saving, loading, actions   what is offered
+    lists                      the lines of anybody's lists
     writing                    rows to a file of any form, here or in threads
     layout, about              what is kept: rows, results, and how an inventory was read
     as_csv, as_jsonl, as_parquet   the forms; each writes rows and reads chunks
