@@ -12,6 +12,7 @@ import click
 
 from nrm_async import ConfigurationError, InvalidRequestError, NRMClient
 from nrm_async.events import Observer
+from nrm_async.files.formats import SUFFIXES, Format, format_of
 
 KEY_VARIABLE: Final = "OUTBOUNDIQ_API_KEY"
 
@@ -90,6 +91,20 @@ json_lines: Final = click.option("--json", "as_json", is_flag=True, help="Print 
 
 existing_file: Final = click.Path(exists=True, dir_okay=False)
 """An argument that names a file."""
+
+
+def format_of_file(path: str, option: str) -> Format:
+    """The form that a file's name tells, for commands that have no ``--format``.
+
+    Raises:
+        InvalidRequestError: It tells none.
+    """
+    try:
+        return format_of(path)
+    except InvalidRequestError:
+        raise InvalidRequestError(
+            f"{option} must end in {SUFFIXES}, and {path!r} does not"
+        ) from None
 
 
 @contextmanager

@@ -9,7 +9,13 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from nrm_async import AuthenticationError, ConfigurationError, InvalidRequestError, NRMError
+from nrm_async import (
+    AuthenticationError,
+    ConfigurationError,
+    FileFormatError,
+    InvalidRequestError,
+    NRMError,
+)
 from nrm_async.cli.show import complain
 
 OK: Final = 0
@@ -18,6 +24,8 @@ USAGE: Final = 2
 AUTHENTICATION: Final = 3
 INTERRUPTED: Final = 130  # 128 + SIGINT, and
 BROKEN_PIPE: Final = 141  # 128 + SIGPIPE: what shells report for programs that these end
+
+_USER_S: Final = ConfigurationError | InvalidRequestError | FileFormatError
 
 
 def run(work: Coroutine[Any, Any, int]) -> int:
@@ -48,7 +56,9 @@ def code_of(error: NRMError) -> int:
     """The exit code that an error of the SDK means."""
     if isinstance(error, AuthenticationError):
         return AUTHENTICATION
-    return USAGE if isinstance(error, ConfigurationError | InvalidRequestError) else FAILED
+    if getattr(error, "report", None):  # of a batch that had begun
+        return FAILED
+    return USAGE if isinstance(error, _USER_S) else FAILED
 
 
 def words_of(error: NRMError) -> str:
