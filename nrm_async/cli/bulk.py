@@ -13,7 +13,7 @@ from nrm_async.cli.bars import Bars
 from nrm_async.cli.inputs import Inputs
 from nrm_async.cli.options import Connection, format_of_file
 from nrm_async.cli.outcomes import Lines, Shown
-from nrm_async.cli.run import AUTHENTICATION, FAILED, OK
+from nrm_async.cli.run import AUTHENTICATION, FAILED, OK, WRONG_PLACE, is_wrong_place
 from nrm_async.cli.show import complain, console, side_screen
 from nrm_async.files import save_report
 
@@ -85,6 +85,9 @@ async def _finished(
 
 
 def _code_of(report: BatchReport) -> int:
+    """The exit code; a place that is not the API is told of once, not for each number."""
+    if any(is_wrong_place(result.error) for result in report.failed):
+        complain(WRONG_PLACE)
     if any(isinstance(result.error, AuthenticationError) for result in report.failed):
         return AUTHENTICATION
     return OK if report.ok else FAILED

@@ -45,6 +45,12 @@ def span(text: str) -> timedelta:
     return length
 
 
+class Whole(click.IntRange):
+    """A whole number of a range, in words that people use."""
+
+    name = "whole number"
+
+
 @attrs.frozen
 class Connection:
     """Where the API is, and how hard to work it; the key comes from the environment."""
@@ -73,7 +79,7 @@ def _connection(command: Command) -> Command:
     for option in (
         click.option("--timeout", type=float, default=30.0, show_default=True,
                      envvar="NRM_TIMEOUT", show_envvar=True, help="Seconds for one attempt."),
-        click.option("--concurrency", type=click.IntRange(1, _MOST_AT_ONCE), default=16,
+        click.option("--concurrency", type=Whole(1, _MOST_AT_ONCE), default=16, metavar="N",
                      show_default=True, envvar="NRM_CONCURRENCY", show_envvar=True,
                      help="Most requests in flight at once."),
         click.option("--base-url", envvar="NRM_BASE_URL", show_envvar=True, metavar="URL",

@@ -148,7 +148,11 @@ async def test_diff_shows_what_changed_since(
     done = await cli("diff", old)
     assert (done.code, done.err) == (0, "")
     _titles, first, *_others, last = done.out.splitlines()
-    assert first.split() == ["changed", active[0], "status", ACTIVE, "COOLING_OFF"]
+    assert first.split()[:5] == ["changed", active[0], "status", ACTIVE, "COOLING_OFF"]
+    assert first.endswith("  status_label, date_deactivated")
+    assert not _others
+    *_, shown = (await cli("diff", old, "--all-fields")).out.splitlines()[:-1]
+    assert shown.split()[2] == "date_deactivated"
     assert last.startswith("0 added, 0 removed, 1 changed in ")
     await cli("export", new)
     requests = sandbox.requests
