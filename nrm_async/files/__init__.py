@@ -1,7 +1,8 @@
 """Inventories, reports and lists of actions, to files and from files.
 
-CSV, JSON Lines and Parquet (the extra ``parquet``), told by the file's suffix. What is read is
-what was written, to the type of every value; what is written is there as a whole or not at all.
+CSV, JSON Lines and Parquet (the extra ``parquet``), told by the file's suffix. Every value is read
+as it was written, with its type, but for what CSV has no place for: how an inventory was read, and
+how long a batch took. What is written is there as a whole or not at all.
 
 ::
 
