@@ -34,7 +34,7 @@ _OF_A_REPORT: Final = "outcome"
 _REPORT: Final = (
     "it is a report: its 'outcome' tells what became of each action, and as a list it would send "
     "again what was applied, or may have been; run load_report(path).retryable instead (on the "
-    "command line, --retry)"
+    "command line, --retry). If it is none, take that column out"
 )
 
 
@@ -57,8 +57,7 @@ def csv_lines(file: BinaryIO, *, is_kind_known: bool) -> Iterator[Line]:
         FileFormatError: It is empty, a report, or its header does not say what is what.
     """
     with closing(records(file, "surrogateescape")) as source:
-        source_of_all = iter(source)
-        header = next((record for record in source_of_all if not _is_comment(record)), None)
+        header = next((record for record in source if not _is_comment_above(record)), None)
         if header is None:
             raise FileFormatError("it is empty")
         columns = _columns(header.cells)
@@ -67,7 +66,7 @@ def csv_lines(file: BinaryIO, *, is_kind_known: bool) -> Iterator[Line]:
             columns = {"ani": 0}  # bare numbers, without a header
             yield from _lines_of(header, columns, 1)
         _check_columns(columns, header.cells, is_kind_known=is_kind_known)
-        for record in source_of_all:
+        for record in source:
             if not (is_plain and _is_comment(record)):
                 yield from _lines_of(record, columns, len(header.cells))
 
@@ -75,6 +74,12 @@ def csv_lines(file: BinaryIO, *, is_kind_known: bool) -> Iterator[Line]:
 def is_comment(text: str) -> bool:
     """Whether this line of a plain list is a remark, which is passed over."""
     return text.lstrip("\ufeff \t").startswith("#")
+
+
+def _is_comment_above(record: Record) -> bool:
+    """The same above a header; but a header may begin with a column that is called #."""
+    is_header = len(record.cells) > 1 and "ani" in _columns(record.cells)
+    return _is_comment(record) and not is_header
 
 
 def _is_comment(record: Record) -> bool:

@@ -187,3 +187,20 @@ async def test_lines_tell_the_action_as_it_was(cli: Cli, active: list[str], tmp_
     ]
     again = await cli("pause", "--retry", str(path))
     assert again.err == f"nrm-async: {path}: 0 numbers again; left out: 1 applied\n"
+
+
+@pytest.mark.parametrize("command", [("pause",), ("activate", "--date", "2026-01-31")])
+async def test_a_run_that_was_stopped_is_gone_on_with(
+    cli: Cli, sandbox: Sandbox, active: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    command: tuple[str, ...],
+) -> None:  # fmt: skip
+    """After a wrong key nothing was applied: all numbers are sent again, as they were."""
+    name, *options = command
+    path = str(tmp_path / "report.csv")
+    with monkeypatch.context() as patch:
+        patch.setenv("OUTBOUNDIQ_API_KEY", "another-key")
+        assert (await cli(name, *active[:30], *options, "--report", path)).code == 3
+    done = await cli(name, "--retry", path)
+    assert done.err == f"nrm-async: {path}: 30 numbers again; left out: none\n"
+    assert len(done.out.splitlines()) == 32
+    assert (done.code == 0) is (name == "pause")  # who is active cannot be activated

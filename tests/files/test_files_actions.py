@@ -221,6 +221,14 @@ def test_plain_lists_have_remarks(tmp_path: Path) -> None:
     assert "line 6: ani must be digits" in bad.error.message  # type: ignore[union-attr]
 
 
+def test_a_column_may_be_called_by_a_sign(tmp_path: Path) -> None:
+    """A header that begins with # is no remark; one above it is."""
+    text = "#,phone,note\n1,2345678901,rest\n"
+    assert list(read_actions(write(tmp_path, text), Pause)) == [Pause("2345678901", note="rest")]
+    text = "# phones\nphone,note\n2345678901,rest\n"
+    assert list(read_actions(write(tmp_path, text), Pause)) == [Pause("2345678901", note="rest")]
+
+
 def test_a_plain_list_may_begin_with_a_damaged_number(tmp_path: Path) -> None:
     """It is that line that is bad, not a header that is missing."""
     bad, good = read_actions(write(tmp_path, "2.34568E+09\n2345678902\n"), Pause)
