@@ -10,8 +10,11 @@ inside.
     options  what several commands share: where the API is, and how hard to work it
     run      from a coroutine to an exit code: errors become one line each
     listing  the inventory, as a table or as JSON Lines
-    bulk     actions on many numbers, and what became of each
-    numbers  the numbers to act on, from arguments and standard input
+    bulk     actions on many numbers: from the inputs to the report
+    inputs   what to act on: numbers, a file of them, or what a report left to do
+    numbers  the numbers among the arguments and on standard input
+    outcomes what became of each number
+    rehearsal  a dry run
     source   an inventory to work on, from the API or a file
     export   the inventory to a file or to standard output
     overview what an inventory has in all

@@ -23,9 +23,10 @@ the command line would show in process lists.
 \b
 Exit codes:
   0  all numbers listed, all actions applied
-  1  some were not, or something failed on the way
-  2  wrong usage or settings; nothing was sent
+  1  some were not, what was read is not complete, or something failed on the way
+  2  wrong usage, settings or files; nothing was sent
   3  the API does not accept the key
+  130  ended by Ctrl-C
 """
 
 _MOST_ANIS: Final = 1_000_000  # twice the largest account known; it only stops slips

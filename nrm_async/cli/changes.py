@@ -2,11 +2,14 @@
 
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any, Final
 
-from nrm_async import AuthenticationError, InventoryDiff, NRMError, diff
+from rich.console import Console
+
+from nrm_async import AuthenticationError, Change, InventoryDiff, NRMError, diff
 from nrm_async.cli.options import Connection
 from nrm_async.cli.run import OK
 from nrm_async.cli.show import Cell, Column, TableWriter, complain, console, json_line, line
@@ -19,10 +22,17 @@ _COLUMNS: Final = (
     Column("Before", 24),
     Column("After", 24),
 )
+_ALSO: Final = Column("Also changed")
 
 
 async def show_diff(
-    connection: Connection, old: str, new: str | None, number: str | None, *, as_json: bool
+    connection: Connection,
+    old: str,
+    new: str | None,
+    number: str | None,
+    *,
+    all_fields: bool,
+    as_json: bool,
 ) -> int:
     """Compare a saved inventory with another one, or with the one there is now."""
     before = await load(old, number)
@@ -35,7 +45,7 @@ async def show_diff(
         json_line(found.as_dict())
     else:
         screen = console()
-        TableWriter(screen, _COLUMNS).add(_rows(found))
+        _show(screen, found, all_fields=all_fields)
         line(screen, _sum(found))
     return code
 
@@ -49,9 +59,34 @@ def _warn(found: InventoryDiff) -> None:
         )
 
 
-def _rows(found: InventoryDiff) -> Iterator[Sequence[Cell]]:
-    for change in found.changed:
-        yield "changed", change.phone, change.field, _shown(change.old), _shown(change.new)
+def _show(screen: Console, found: InventoryDiff, *, all_fields: bool) -> None:
+    """A line for each number, or for each field of each."""
+    if all_fields:
+        changed = (_cells(change) for change in found.changed)
+        TableWriter(screen, _COLUMNS).add(chain(changed, _come_and_gone(found)))
+    else:
+        rows = chain(_by_number(found.changed), _come_and_gone(found))
+        TableWriter(screen, (*_COLUMNS, _ALSO)).add(_padded(row) for row in rows)
+
+
+def _by_number(changes: Iterable[Change]) -> Iterator[Sequence[Cell]]:
+    """The first change of each number, with the names of its other fields; status comes first."""
+    grouped: dict[object, list[Change]] = {}
+    for change in changes:
+        grouped.setdefault(change.id, []).append(change)
+    for first, *others in grouped.values():
+        yield (*_cells(first), ", ".join(other.field for other in others))
+
+
+def _padded(row: Sequence[Cell]) -> Sequence[Cell]:
+    return (*row, *("",) * (len(_COLUMNS) + 1 - len(row)))
+
+
+def _cells(change: Change) -> Sequence[Cell]:
+    return "changed", change.phone, change.field, _shown(change.old), _shown(change.new)
+
+
+def _come_and_gone(found: InventoryDiff) -> Iterator[Sequence[Cell]]:
     for ani in found.added:
         yield "added", ani.phone, None, None, ani.status_label or ani.status
     for ani in found.removed:
@@ -77,6 +112,7 @@ async def watch(
     start: str | None,
     number: str | None,
     *,
+    all_fields: bool,
     as_json: bool,
 ) -> int:
     """Print what changes, as it changes, until interrupted."""
@@ -91,7 +127,7 @@ async def watch(
             else:
                 _warn(found)
                 line(screen, f"{moment}: {_sum(found)}")
-                TableWriter(screen, _COLUMNS).add(_rows(found))
+                _show(screen, found, all_fields=all_fields)
             sys.stdout.flush()
     return OK
 

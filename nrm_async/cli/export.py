@@ -8,7 +8,7 @@ import attrs
 
 from nrm_async import InvalidRequestError, Inventory
 from nrm_async.cli.bars import progress
-from nrm_async.cli.options import Connection
+from nrm_async.cli.options import Connection, format_of_file
 from nrm_async.cli.show import console, counted, line, side_screen
 from nrm_async.cli.source import code_of, read
 from nrm_async.files import Format, save_inventory
@@ -33,11 +33,16 @@ class Target:
 
     def __attrs_post_init__(self) -> None:
         if self.path != TO_OUTPUT:
+            self._check_name()
             check_target(self.path, self.format)
         elif self.format is None:
             raise InvalidRequestError("--format must be given to write to standard output")
         elif self.format == "parquet" and sys.stdout.isatty():
             raise InvalidRequestError("parquet is not for a terminal: name a file, or pipe it")
+
+    def _check_name(self) -> None:
+        if self.format is None:
+            format_of_file(self.path, "without --format, FILE")
 
     def save(self, inventory: Inventory) -> None:
         """Write it."""

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import Future
 from typing import Final
 
+from nrm_async.files.lists import is_comment
+
 FROM_INPUT: Final = "-"
 
 _STANDARD_INPUT: Final = 0
@@ -16,7 +18,10 @@ _AROUND_A_NUMBER: Final = "\ufeff \t\r\n"  # a byte order mark begins files from
 
 
 async def numbers(given: Sequence[str], source: int = _STANDARD_INPUT) -> AsyncIterator[str]:
-    """The numbers given; ``-`` stands for those on standard input, one on each line."""
+    """The numbers given; ``-`` stands for those on standard input, one on each line.
+
+    Blank lines are passed over there, and remarks, which begin with ``#``.
+    """
     for item in given:
         if item != FROM_INPUT:
             yield item
@@ -26,16 +31,16 @@ async def numbers(given: Sequence[str], source: int = _STANDARD_INPUT) -> AsyncI
 
 
 async def _lines(source: int) -> AsyncIterator[str]:
-    """Lines with something on them."""
+    """Lines with a number on them: neither blank nor a remark."""
     if source == _STANDARD_INPUT and sys.stdin is None:  # the descriptor may be another file's
         raise OSError("standard input is closed")
     rest = b""
     while chunk := await _read(source):
         *whole, rest = (rest + chunk).split(b"\n")
         for raw in whole:
-            if text := _text(raw):
+            if (text := _text(raw)) and not is_comment(text):
                 yield text
-    if text := _text(rest):
+    if (text := _text(rest)) and not is_comment(text):
         yield text
 
 

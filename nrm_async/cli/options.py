@@ -12,6 +12,7 @@ import click
 
 from nrm_async import ConfigurationError, InvalidRequestError, NRMClient
 from nrm_async.events import Observer
+from nrm_async.files.formats import SUFFIXES, Format, format_of
 
 KEY_VARIABLE: Final = "OUTBOUNDIQ_API_KEY"
 
@@ -44,6 +45,12 @@ def span(text: str) -> timedelta:
     return length
 
 
+class Whole(click.IntRange):
+    """A whole number of a range, in words that people use."""
+
+    name = "whole number"
+
+
 @attrs.frozen
 class Connection:
     """Where the API is, and how hard to work it; the key comes from the environment."""
@@ -72,7 +79,7 @@ def _connection(command: Command) -> Command:
     for option in (
         click.option("--timeout", type=float, default=30.0, show_default=True,
                      envvar="NRM_TIMEOUT", show_envvar=True, help="Seconds for one attempt."),
-        click.option("--concurrency", type=click.IntRange(1, _MOST_AT_ONCE), default=16,
+        click.option("--concurrency", type=Whole(1, _MOST_AT_ONCE), default=16, metavar="N",
                      show_default=True, envvar="NRM_CONCURRENCY", show_envvar=True,
                      help="Most requests in flight at once."),
         click.option("--base-url", envvar="NRM_BASE_URL", show_envvar=True, metavar="URL",
@@ -90,6 +97,20 @@ json_lines: Final = click.option("--json", "as_json", is_flag=True, help="Print 
 
 existing_file: Final = click.Path(exists=True, dir_okay=False)
 """An argument that names a file."""
+
+
+def format_of_file(path: str, option: str) -> Format:
+    """The form that a file's name tells, for commands that have no ``--format``.
+
+    Raises:
+        InvalidRequestError: It tells none.
+    """
+    try:
+        return format_of(path)
+    except InvalidRequestError:
+        raise InvalidRequestError(
+            f"{option} must end in {SUFFIXES}, and {path!r} does not"
+        ) from None
 
 
 @contextmanager

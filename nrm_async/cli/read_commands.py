@@ -10,6 +10,7 @@ from nrm_async.cli.export import TO_OUTPUT, Target, export
 from nrm_async.cli.listing import Wanted, list_numbers
 from nrm_async.cli.options import (
     Connection,
+    Whole,
     connection,
     existing_file,
     json_lines,
@@ -23,13 +24,18 @@ from nrm_async.files import Format
 _number: Final = click.option(
     "--number", metavar="PREFIX", help="Only numbers that begin with these digits."
 )
+_all_fields: Final = click.option(
+    "--all-fields", is_flag=True,
+    help="A line for each field that changed; else a line for each number, with its status (or "
+    "first field that changed) and the names of the others. --json has all.",
+)  # fmt: skip
 
 
 @click.command("anis")
 @_number
 @click.option("--page", type=int, metavar="N", help="Only this page, from 1.")
 @click.option("--page-size", type=int, metavar="N", help="Rows on a page, 1 to 1000.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="At most so many numbers.")
+@click.option("--limit", type=Whole(min=1), metavar="N", help="At most so many numbers.")
 @json_lines
 @connection
 def anis_command(
@@ -73,7 +79,11 @@ def export_command(
 @json_lines
 @connection
 def summary_command(file: str | None, number: str | None, *, as_json: bool, **settings: Any) -> int:
-    """Count the numbers of a saved inventory, or of the account as it is now."""
+    """Count the numbers of a saved inventory, or of the account as it is now.
+
+    Exit code 1 says that what was read from the account is not complete. A file that does not
+    say that it is complete (CSV never does) is told of, with exit code 0.
+    """
     return run(show_summary(Connection(**settings), file, number, as_json=as_json))
 
 
@@ -81,17 +91,25 @@ def summary_command(file: str | None, number: str | None, *, as_json: bool, **se
 @click.argument("old", type=existing_file)
 @click.argument("new", required=False, type=existing_file)
 @_number
+@_all_fields
 @json_lines
 @connection
 def diff_command(
-    old: str, new: str | None, number: str | None, *, as_json: bool, **settings: Any
+    old: str,
+    new: str | None,
+    number: str | None,
+    *,
+    all_fields: bool,
+    as_json: bool,
+    **settings: Any,
 ) -> int:
     """Show what changed from OLD to NEW; without NEW, to the account as it is now.
 
-    Both are files that 'export' wrote. Exit code 0 does not mean that nothing changed.
+    Both are files that 'export' wrote. Exit code 0 does not mean that nothing changed;
+    1 says that what was read from the account is not complete, 2 that a file is none of those.
     """
-    work = show_diff(Connection(**settings), old, new, number, as_json=as_json)
-    return run(work)
+    connection = Connection(**settings)
+    return run(show_diff(connection, old, new, number, all_fields=all_fields, as_json=as_json))
 
 
 @click.command("watch")
@@ -100,16 +118,24 @@ def diff_command(
 @click.option("--from", "start", metavar="FILE", type=existing_file,
               help="A saved inventory to compare the first read with.")  # fmt: skip
 @_number
+@_all_fields
 @json_lines
 @connection
 def watch_command(
-    every: timedelta, start: str | None, number: str | None, *, as_json: bool, **settings: Any
+    every: timedelta,
+    start: str | None,
+    number: str | None,
+    *,
+    all_fields: bool,
+    as_json: bool,
+    **settings: Any,
 ) -> int:
     """Print what changes in the account, as it changes, until Ctrl-C.
 
-    A read that fails is told, and tried again in its turn.
+    A read that fails is told, and tried again in its turn. Ctrl-C makes exit code 130.
     """
-    return run(watch(Connection(**settings), every, start, number, as_json=as_json))
+    connection = Connection(**settings)
+    return run(watch(connection, every, start, number, all_fields=all_fields, as_json=as_json))
 
 
 COMMANDS: Final = (anis_command, export_command, summary_command, diff_command, watch_command)

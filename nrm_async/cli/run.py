@@ -9,7 +9,14 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final, TextIO
 
-from nrm_async import AuthenticationError, ConfigurationError, InvalidRequestError, NRMError
+from nrm_async import (
+    APIError,
+    AuthenticationError,
+    ConfigurationError,
+    FileFormatError,
+    InvalidRequestError,
+    NRMError,
+)
 from nrm_async.cli.show import complain
 
 OK: Final = 0
@@ -18,6 +25,9 @@ USAGE: Final = 2
 AUTHENTICATION: Final = 3
 INTERRUPTED: Final = 130  # 128 + SIGINT, and
 BROKEN_PIPE: Final = 141  # 128 + SIGPIPE: what shells report for programs that these end
+
+_NOT_FOUND: Final = 404
+_USER_S: Final = ConfigurationError | InvalidRequestError | FileFormatError
 
 
 def run(work: Coroutine[Any, Any, int]) -> int:
@@ -48,13 +58,29 @@ def code_of(error: NRMError) -> int:
     """The exit code that an error of the SDK means."""
     if isinstance(error, AuthenticationError):
         return AUTHENTICATION
-    return USAGE if isinstance(error, ConfigurationError | InvalidRequestError) else FAILED
+    if getattr(error, "report", None):  # of a batch that had begun
+        return FAILED
+    return USAGE if isinstance(error, _USER_S) else FAILED
 
 
 def words_of(error: NRMError) -> str:
     """The error, with the request id that support will ask for."""
-    request_id = getattr(error, "request_id", None)
-    return f"{error} [request id {request_id}]" if request_id else str(error)
+    words, request_id = str(error), getattr(error, "request_id", None)
+    if isinstance(error, ConfigurationError) and words.startswith("base_url "):
+        words = f"the base URL (NRM_BASE_URL, --base-url) {words.removeprefix('base_url ')}"
+    if request_id:
+        words += f" [request id {request_id}]"
+    return f"{words}; {WRONG_PLACE}" if is_wrong_place(error) else words
+
+
+WRONG_PLACE: Final = "is NRM_BASE_URL (or --base-url) right? it usually ends in /nrm"
+
+
+def is_wrong_place(error: NRMError | None) -> bool:
+    """Whether it looks as if the API were somewhere else: the API's own refusals are JSON."""
+    if not isinstance(error, APIError) or error.status != _NOT_FOUND:
+        return False
+    return not (error.body or "").lstrip().startswith("{")
 
 
 def tolerant_output() -> None:

@@ -132,7 +132,17 @@ class TableWriter:
             )
         for row in rows:
             part.add_row(*(Text(_shown(cell)) for cell in row))
-        self.screen.print(part)
+        self._print(part)
+
+    def _print(self, part: Table) -> None:
+        if self.screen.is_terminal:
+            self.screen.print(part)
+            return
+        # In a pipe, one long cell must not pad all lines to its length.
+        with self.screen.capture() as drawn:
+            self.screen.print(part)
+        rows = "\n".join(row.rstrip() for row in drawn.get().rstrip("\n").split("\n"))
+        self.screen.print(Text(rows), soft_wrap=True)
 
 
 def _shown(cell: Cell) -> str:

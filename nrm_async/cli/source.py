@@ -5,7 +5,7 @@ import asyncio
 from nrm_async import Inventory
 from nrm_async.actions import normalize_prefix
 from nrm_async.cli.bars import Bars
-from nrm_async.cli.options import Connection
+from nrm_async.cli.options import Connection, format_of_file
 from nrm_async.cli.run import FAILED, OK
 from nrm_async.cli.show import complain, side_screen, waiting
 from nrm_async.files import load_inventory
@@ -21,6 +21,7 @@ async def read(connection: Connection, number: str | None = None) -> Inventory:
 async def load(path: str, number: str | None = None) -> Inventory:
     """An inventory that was saved, or the numbers of it that begin with these digits."""
     prefix = None if number is None else normalize_prefix(number)
+    format_of_file(path, "the name of an inventory")
     with waiting(f"Loading {path}"):
         inventory = await asyncio.to_thread(load_inventory, path)
     if prefix is None:

@@ -1,7 +1,8 @@
 """Inventories, reports and lists of actions, to files and from files.
 
-CSV, JSON Lines and Parquet (the extra ``parquet``), told by the file's suffix. What is read is
-what was written, to the type of every value; what is written is there as a whole or not at all.
+CSV, JSON Lines and Parquet (the extra ``parquet``), told by the file's suffix. Every value is read
+as it was written, with its type, but for what CSV has no place for: how an inventory was read, and
+how long a batch took. What is written is there as a whole or not at all.
 
 ::
 
@@ -14,6 +15,7 @@ what was written, to the type of every value; what is written is there as a whol
 ::
 
     saving, loading, actions   what is offered
+    lists                      the lines of anybody's lists
     writing                    rows to a file of any form, here or in threads
     layout, about              what is kept: rows, results, and how an inventory was read
     as_csv, as_jsonl, as_parquet   the forms; each writes rows and reads chunks

@@ -24,6 +24,9 @@ _SUFFIXES: Final[dict[str, Format]] = {
 }
 _GZIP: Final = ".gz"
 
+SUFFIXES: Final = ".csv, .jsonl, .ndjson (.gz may follow these), .parquet or .pq"
+"""The suffixes that are known, in words."""
+
 
 def format_of(path: FilePath, given: Format | None = None) -> Format:
     """The format given, else the one that the file's suffix stands for.
@@ -42,8 +45,7 @@ def format_of(path: FilePath, given: Format | None = None) -> Format:
     name = fspath(path).lower().removesuffix(_GZIP)
     if (found := _SUFFIXES.get(Path(name).suffix)) is None:
         raise InvalidRequestError(
-            f"format must be given, because the name of {fspath(path)!r} ends in none of "
-            f"{', '.join(_SUFFIXES)}"
+            f"format must be given, because the name of {fspath(path)!r} does not end in {SUFFIXES}"
         )
     return found
 

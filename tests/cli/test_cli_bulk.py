@@ -17,6 +17,9 @@ FIELDS = [
     "index",
     "ani",
     "action",
+    "carrier",
+    "note",
+    "date",
     "outcome",
     "ok",
     "attempts",
@@ -143,8 +146,10 @@ def _pipe_with(text: bytes) -> int:
 
 
 async def test_numbers_come_from_arguments_and_input_in_order() -> None:
-    """A dash stands for the lines of the input; blank ones, spaces and Windows' marks are not."""
-    source = _pipe_with(b"\xef\xbb\xbf2345678902\r\n\n  (234) 567-8903 \n2345678904")
+    """A dash stands for the lines of the input; blank ones, remarks and marks are not."""
+    source = _pipe_with(
+        b"\xef\xbb\xbf# mine\n2345678902\r\n\n # rest\n  (234) 567-8903 \n2345678904"
+    )
     got = [number async for number in numbers(("2345678901", "-", "2345678905"), source)]
     os.close(source)
     assert got == ["2345678901", "2345678902", "(234) 567-8903", "2345678904", "2345678905"]

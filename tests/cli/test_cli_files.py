@@ -99,6 +99,8 @@ async def test_a_bar_moves_on_a_terminal_only(sandbox: Sandbox, tmp_path: Path) 
         ("pause", "2345678901", "--report", "nowhere/report.csv"),
         ("activate", "2345678901"),
         ("pause",),
+        ("pause", "2345678901", "--retry", "report.xlsx"),
+        ("pause", "--note", "x", "--retry", "nowhere.csv"),
     ],
 )
 async def test_wrong_usage_is_exit_code_2(
@@ -148,7 +150,11 @@ async def test_diff_shows_what_changed_since(
     done = await cli("diff", old)
     assert (done.code, done.err) == (0, "")
     _titles, first, *_others, last = done.out.splitlines()
-    assert first.split() == ["changed", active[0], "status", ACTIVE, "COOLING_OFF"]
+    assert first.split()[:5] == ["changed", active[0], "status", ACTIVE, "COOLING_OFF"]
+    assert first.endswith("  status_label, date_deactivated")
+    assert not _others
+    *_, shown = (await cli("diff", old, "--all-fields")).out.splitlines()[:-1]
+    assert shown.split()[2] == "date_deactivated"
     assert last.startswith("0 added, 0 removed, 1 changed in ")
     await cli("export", new)
     requests = sandbox.requests
@@ -187,7 +193,7 @@ async def test_summary_of_a_file_that_is_none(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "numbers.csv"
     path.write_text("a,b\n1,2\n")
     done = await cli("summary", str(path))
-    assert (done.code, done.out) == (1, "")
+    assert (done.code, done.out) == (2, "")
     assert done.err == f"nrm-async: {path}: line 1: there is no column 'id'\n"
 
 
@@ -292,7 +298,7 @@ async def test_a_file_that_is_no_list_sends_nothing(
     path = tmp_path / "numbers.csv"
     path.write_text("a,b\n1,2\n")
     done = await cli("pause", active[0], "--file", str(path))
-    assert (done.code, done.out, len(sandbox.books)) == (1, "", 0)
+    assert (done.code, done.out, sandbox.requests) == (2, "", 0)
     assert done.err == (
         f"nrm-async: {path}: none of its columns is called ani, phone or number: ['a', 'b']\n"
     )

@@ -7,10 +7,13 @@ import pytest
 
 from nrm_async import (
     Activate,
+    BatchReport,
+    Failed,
     FileFormatError,
     InvalidRequestError,
     NRMClient,
     Outcome,
+    OutcomeUnknownError,
     Pause,
     Remediate,
 )
@@ -91,7 +94,7 @@ BAD = {
     "nothing": ('"",note', "line 2: ani must not be empty"),
     "too many cells": ("2345678901,a,b,c", "line 2: 4 cells, the header has 2"),
     "a broken quote": ('2345678901,"a"b', "line 2: broken CSV"),
-    "no text": ("2345678901,\udcff", "line 2: note must be valid Unicode"),
+    "no text": ("2345678901,\udcff", "line 2: it is not UTF-8 text"),
 }
 
 
@@ -163,6 +166,7 @@ def test_remediate_takes_no_date(tmp_path: Path) -> None:
     [
         ("", {"kind": Pause}, "it is empty"),
         ("a,b\n1,2\n", {"kind": Pause}, "none of its columns is called ani, phone or number"),
+        ("2.3E+09,rest\n", {"kind": Pause}, "its first line must be a header"),
         ("ani,phone\n1,2\n", {"kind": Pause}, "'ani' and 'phone' may both be the ani"),
         ("ani\n2345678901\n", {}, "no column 'action' says what to do"),
     ],
@@ -173,6 +177,71 @@ def test_a_file_that_is_no_list_is_told(
     """There are no lines to tell it of."""
     with pytest.raises(FileFormatError, match=words):
         list(read_actions(write(tmp_path, text), **options))
+
+
+REPORT = BatchReport(
+    (
+        Failed(
+            index=0,
+            input="2345678901",
+            action=Pause("2345678901"),
+            outcome=Outcome.UNKNOWN,
+            attempts=1,
+            elapsed=0.0,
+            error=OutcomeUnknownError("no answer"),
+        ),
+    )
+)
+
+
+@pytest.mark.parametrize("name", ["report.csv", "report.csv.gz", "report.jsonl"])
+def test_a_report_is_no_list(tmp_path: Path, name: str) -> None:
+    """What was applied, or may have been, is never sent again by mistake."""
+    save_report(tmp_path / name, REPORT)
+    with pytest.raises(FileFormatError, match=r"it is a report: .*load_report\(path\)\.retryable"):
+        list(read_actions(tmp_path / name, Pause))
+
+
+def test_lines_of_a_report_are_no_list(tmp_path: Path) -> None:
+    """Without the line that describes it too; between others, the line is bad."""
+    line = '{"ani": "2345678901", "Outcome": "applied"}\n'
+    with pytest.raises(FileFormatError, match="it is a report"):
+        list(read_actions(write(tmp_path, line, "one.jsonl"), Pause))
+    good, bad = read_actions(write(tmp_path, "2345678902\n" + line, "two.jsonl"), Pause)
+    assert good == Pause("2345678902")
+    assert isinstance(bad, BadInput)
+    assert "line 2: it is a report" in bad.error.message
+
+
+def test_plain_lists_have_remarks(tmp_path: Path) -> None:
+    """Lines that begin with # and blank ones are passed over; line numbers still hold."""
+    text = '# of May, to rest\n\n2345678901\n  # resting, "since" June\n2345678902\nbad\n'
+    one, other, bad = read_actions(write(tmp_path, text), Pause)
+    assert (one, other) == (Pause("2345678901"), Pause("2345678902"))
+    assert "line 6: ani must be digits" in bad.error.message  # type: ignore[union-attr]
+
+
+def test_a_column_may_be_called_by_a_sign(tmp_path: Path) -> None:
+    """A header that begins with # is no remark; one above it is."""
+    text = "#,phone,note\n1,2345678901,rest\n"
+    assert list(read_actions(write(tmp_path, text), Pause)) == [Pause("2345678901", note="rest")]
+    text = "# phones\nphone,note\n2345678901,rest\n"
+    assert list(read_actions(write(tmp_path, text), Pause)) == [Pause("2345678901", note="rest")]
+
+
+def test_a_plain_list_may_begin_with_a_damaged_number(tmp_path: Path) -> None:
+    """It is that line that is bad, not a header that is missing."""
+    bad, good = read_actions(write(tmp_path, "2.34568E+09\n2345678902\n"), Pause)
+    assert "line 1: 2.34568E+09 is a number that" in bad.error.message  # type: ignore[union-attr]
+    assert good == Pause("2345678902")
+
+
+def test_a_file_in_another_encoding_is_told(tmp_path: Path) -> None:
+    """With its name, the line, and what to do."""
+    path = write(tmp_path, "ani,note\n2345678901,\xe9t\xe9\n", encoding="latin-1")
+    (bad,) = read_actions(path, Pause)
+    assert isinstance(bad, BadInput)
+    assert bad.error.message == f"{path} line 2: it is not UTF-8 text: save the file as UTF-8"
 
 
 @pytest.mark.parametrize(
@@ -203,13 +272,16 @@ async def test_a_batch_has_a_result_for_each_line(tmp_path: Path, mixed: bool) -
         assert "numbers.csv line 3: 2.3E+09" in str(bad.error)
         assert report.retryable == ()
         save_report(tmp_path / "report.csv", report)
-        assert len(list(read_actions(tmp_path / "report.csv", Pause))) == 3
 
 
 async def test_a_saved_inventory_is_a_list_too(tmp_path: Path) -> None:
     """Export, take lines out in an editor or a spreadsheet, give the rest back."""
     async with Sandbox(anis=40) as sandbox, NRMClient(sandbox.api_key, base_url=sandbox.url) as nrm:
         inventory = await nrm.inventory()
+    save_inventory(tmp_path / "numbers.jsonl", inventory)
+    assert list(read_actions(tmp_path / "numbers.jsonl", Pause)) == [
+        Pause(ani) for ani in inventory
+    ]
     for for_spreadsheet in (False, True):
         save_inventory(tmp_path / "numbers.csv", inventory, for_spreadsheet=for_spreadsheet)
         actions = list(read_actions(tmp_path / "numbers.csv", Remediate))

@@ -229,7 +229,7 @@ def test_a_new_file_has_the_mode_that_the_user_wants(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "options", "words"),
     [
-        ("numbers.xlsx", {}, "ends in none of"),
+        ("numbers.xlsx", {}, "does not end in .csv, "),
         ("numbers.csv", {"format": "tsv"}, "format must be csv, jsonl or parquet"),
         ("numbers.jsonl", {"for_spreadsheet": True}, "for_spreadsheet is for csv"),
         ("", {"format": "csv"}, "path must name a file"),

@@ -1,0 +1,206 @@
+"""What to act on: a report's rest, never all of it; a dry run; words that fit the command."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nrm_async import (
+    Activate,
+    BatchReport,
+    Failed,
+    NotSentError,
+    NRMError,
+    Outcome,
+    OutcomeUnknownError,
+    Pause,
+    Receipt,
+    RejectedError,
+    Succeeded,
+)
+from nrm_async.actions import Action
+from nrm_async.files import load_report, save_report
+from nrm_async.sandbox import Sandbox
+from tests.cli.conftest import Cli
+
+ACTIVE = "ACTIVE_AND_BEING_MANAGED"
+FORMS = ["report.csv", "report.csv.gz", "report.jsonl", "report.parquet"]
+
+
+@pytest.fixture
+def active(sandbox: Sandbox) -> list[str]:
+    """Numbers that can be paused."""
+    return [phone for phone in sandbox.phones if sandbox.status_of(phone) == ACTIVE]
+
+
+def failed(index: int, action: Action, outcome: Outcome, error: NRMError) -> Failed:
+    return Failed(
+        index=index, input=action, action=action, outcome=outcome, attempts=1, elapsed=0.0,
+        error=error,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def report(active: list[str]) -> BatchReport:
+    """One result of each kind; two are safe to send again, one of them is no pause."""
+    applied = Pause(active[0])
+    return BatchReport((
+        Succeeded(
+            index=0, input=applied, action=applied, outcome=Outcome.APPLIED, attempts=1,
+            elapsed=0.0, receipt=Receipt(applied.ani, "paused", None),
+        ),
+        failed(1, Pause(active[1]), Outcome.UNKNOWN, OutcomeUnknownError("no answer")),
+        failed(2, Pause(active[2]), Outcome.REJECTED, RejectedError(200, "no")),
+        failed(3, Pause(active[3], note="rest"), Outcome.NOT_APPLIED, NotSentError("no way")),
+        failed(4, Activate(active[4], date="2026-01-31"), Outcome.NOT_APPLIED,
+               NotSentError("no way")),
+    ))  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORMS)
+async def test_a_retry_sends_only_what_is_safe(
+    cli: Cli, sandbox: Sandbox, active: list[str], report: BatchReport, tmp_path: Path, name: str
+) -> None:
+    """The action as it was; what is left out, and why, is one line."""
+    path = tmp_path / name
+    save_report(path, report)
+    done = await cli("pause", "--retry", str(path), "--report", str(tmp_path / "next.csv"))
+    assert done.code == 0
+    assert [(entry.ani, entry.note) for entry in sandbox.books] == [(active[3], "rest")]
+    assert done.err == (
+        f"nrm-async: {path}: 1 number again; left out: 1 applied, 1 unknown, 1 rejected, "
+        "1 of another action\n"
+    )
+    assert [result.ani for result in load_report(tmp_path / "next.csv")] == [active[3]]
+
+
+@pytest.mark.parametrize(
+    "command", [("pause",), ("activate", "--date", "2026-01-31"), ("remediate",)]
+)
+@pytest.mark.parametrize("name", ["report.csv", "report.jsonl"])
+async def test_a_report_is_no_list(
+    cli: Cli, sandbox: Sandbox, report: BatchReport, tmp_path: Path, command: tuple[str, ...],
+    name: str,
+) -> None:  # fmt: skip
+    """Nothing is sent, and the way to do it is told."""
+    save_report(tmp_path / name, report)
+    done = await cli(*command, "--file", str(tmp_path / name))
+    assert (done.code, done.out, sandbox.requests) == (2, "", 0)
+    assert "it is a report" in done.err
+    assert "--retry" in done.err
+
+
+async def test_a_retry_does_not_write_over_its_report(
+    cli: Cli, sandbox: Sandbox, report: BatchReport, tmp_path: Path
+) -> None:
+    """What may have been applied would be forgotten."""
+    path = str(tmp_path / "report.csv")
+    save_report(path, report)
+    done = await cli("pause", "--retry", path, "--report", path)
+    assert (done.code, sandbox.requests) == (2, 0)
+    assert len(load_report(path)) == len(report)
+
+
+@pytest.mark.parametrize("more", [("2345678901",), ("--note", "x"), ("--carrier", "123456")])
+async def test_a_retry_is_of_its_own(
+    cli: Cli, sandbox: Sandbox, report: BatchReport, tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    """Numbers and options beside it would be passed over, or change what was asked for."""
+    save_report(tmp_path / "report.csv", report)
+    done = await cli("pause", "--retry", str(tmp_path / "report.csv"), *more)
+    assert (done.code, sandbox.requests) == (2, 0)
+    assert "--retry takes no numbers" in done.err
+
+
+async def test_a_dry_run_sends_nothing(cli: Cli, sandbox: Sandbox, tmp_path: Path) -> None:
+    """It counts all, shows the first few, and writes no report."""
+    path = tmp_path / "numbers.csv"
+    await cli("export", str(path))
+    requests = sandbox.requests
+    target = tmp_path / "report.csv"
+    done = await cli("pause", "--file", str(path), "--dry-run", "--report", str(target))
+    assert (done.code, done.err, sandbox.requests) == (0, "", requests)
+    assert not target.exists()
+    _titles, *shown, more, last = done.out.splitlines()
+    assert [row.split()[0] for row in shown] == list(sandbox.phones[:5])
+    assert (more, last) == (
+        "... and 115 more",
+        "Would pause 120 numbers. Nothing was sent.",
+    )
+
+
+async def test_a_dry_run_tells_bad_inputs(cli: Cli, sandbox: Sandbox, tmp_path: Path) -> None:
+    """Each with its line, and exit code 1; as lines too."""
+    path = tmp_path / "numbers.csv"
+    path.write_text("ani,note\n(234) 567-8901,rest\n2.3E+09,\n")
+    done = await cli("remediate", "12", "--file", str(path), "--dry-run")
+    assert (done.code, sandbox.requests) == (1, 0)
+    assert f"bad: 2.3E+09: {path} line 3: 2.3E+09 is a number that" in done.out
+    assert done.out.splitlines()[-1].startswith("Would remediate 1 number; 2 bad, ")
+    done = await cli("remediate", "12", "--file", str(path), "--dry-run", "--json")
+    bad, good, cut = map(json.loads, done.out.splitlines())
+    assert (done.code, bad["index"], bad["ok"], cut["ok"]) == (1, 0, False, False)
+    assert good == {
+        "index": 1, "ani": "2345678901", "action": "remediate", "carrier": None, "note": "rest",
+        "date": None, "ok": True, "error": None,
+    }  # fmt: skip
+
+
+async def test_a_dry_run_checks_options(cli: Cli) -> None:
+    """As the run itself does."""
+    assert (await cli("pause", "2345678901", "--carrier", "12", "--dry-run")).code == 2
+
+
+async def test_a_damaged_number_is_told_in_the_same_words_everywhere(cli: Cli) -> None:
+    """As an argument it is no less lost than in a file."""
+    done = await cli("pause", "2.34568E+09")
+    assert done.code == 1
+    assert "2.34568E+09 is a number that a spreadsheet has cut" in done.out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("pause", "2345678901", "--report", "x.xlsx"),
+        ("diff", __file__),
+        ("summary", __file__),
+        ("watch", "--from", __file__),
+    ],
+)
+async def test_names_of_files_are_told_in_words_of_the_command(
+    cli: Cli, sandbox: Sandbox, arguments: tuple[str, ...]
+) -> None:
+    """It has no argument called format; compressed files are named."""
+    done = await cli(*arguments)
+    assert (done.code, sandbox.requests) == (2, 0)
+    assert "must end in .csv, .jsonl, .ndjson (.gz may follow these), .parquet or .pq" in done.err
+    assert "format" not in done.err
+
+
+async def test_lines_tell_the_action_as_it_was(cli: Cli, active: list[str], tmp_path: Path) -> None:
+    """Taken for a report, they lose nothing that --retry would send."""
+    done = await cli("pause", active[0], "--note", "rest", "--carrier", "123456", "--json")
+    path = tmp_path / "lines.jsonl"
+    path.write_text(done.out)
+    assert [one.action for one in load_report(path)] == [
+        Pause(active[0], note="rest", carrier="123456")
+    ]
+    again = await cli("pause", "--retry", str(path))
+    assert again.err == f"nrm-async: {path}: 0 numbers again; left out: 1 applied\n"
+
+
+@pytest.mark.parametrize("command", [("pause",), ("activate", "--date", "2026-01-31")])
+async def test_a_run_that_was_stopped_is_gone_on_with(
+    cli: Cli, sandbox: Sandbox, active: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+    command: tuple[str, ...],
+) -> None:  # fmt: skip
+    """After a wrong key nothing was applied: all numbers are sent again, as they were."""
+    name, *options = command
+    path = str(tmp_path / "report.csv")
+    with monkeypatch.context() as patch:
+        patch.setenv("OUTBOUNDIQ_API_KEY", "another-key")
+        assert (await cli(name, *active[:30], *options, "--report", path)).code == 3
+    done = await cli(name, "--retry", path)
+    assert done.err == f"nrm-async: {path}: 30 numbers again; left out: none\n"
+    assert len(done.out.splitlines()) == 32
+    assert (done.code == 0) is (name == "pause")  # who is active cannot be activated
