@@ -69,6 +69,12 @@ async def serving(**settings: Any) -> AsyncIterator[FaultServer]:
         await server.stop()
 
 
+@pytest.fixture(autouse=True)
+def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What rate is learnt from refusals is tested on virtual time; nobody waits for it here."""
+    monkeypatch.setattr("nrm_async._limits.rate.RateLimit.FLOOR", 10_000.0)
+
+
 @pytest.fixture
 async def server() -> AsyncIterator[FaultServer]:
     """A server of faults, over plain HTTP."""
