@@ -233,12 +233,15 @@ async def test_an_echoed_key_is_scrubbed(stub_api: StubAPI, client: NRMClient) -
 async def test_the_ceiling_holds_over_everything(stub_api: StubAPI) -> None:
     """Listing, single calls and two batches together stay below ``max_concurrency``."""
     in_flight = most = 0
+    is_full = asyncio.Event()
 
     async def answer(request: web.Request) -> web.Response:
         nonlocal in_flight, most
         in_flight += 1
         most = max(most, in_flight)
-        await asyncio.sleep(0.005)  # long enough for others to come
+        if in_flight == 5:
+            is_full.set()
+        await is_full.wait()  # nobody is answered before the ceiling has been reached
         in_flight -= 1
         if request.path == "/nrm/anis":
             page = int(request.query["page"])

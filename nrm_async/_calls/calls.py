@@ -100,8 +100,7 @@ class Calls:
         if isinstance(value, NRMError):
             value.at("POST", action.path, flight.attempts, elapsed)
         result = conclude(index, item, action, value, flight.attempts, elapsed)
-        if beginning is not None or flight.batch is None:  # a batch counts its items itself
-            self._telling.end_action(beginning, flight, result)
+        self._telling.end_action(beginning, flight, result)
         return result
 
     def _reach(self) -> Network | ClientStateError:
