@@ -35,7 +35,8 @@ class Pool:
         self._ceiling = max_concurrency
         self._withheld = 0
         self._lines: tuple[deque[asyncio.Future[Place]], ...] = (deque(), deque())
-        self._bell: asyncio.TimerHandle | None = None
+        self._bell: asyncio.Handle | None = None
+        self._rings_at = inf
         self._is_closing = False
         self.in_flight = 0
 
@@ -144,10 +145,11 @@ class Pool:
 
     def _ring_at(self, when: float) -> None:
         if self._bell is not None:
-            if self._bell.when() <= when:
+            if self._rings_at <= when:
                 return
             self._bell.cancel()
-        self._bell = self._loop.call_at(when, self._ring)
+        # The handle cannot be asked: uvloop's has no ``when`` where the wait rounds to nothing.
+        self._bell, self._rings_at = self._loop.call_at(when, self._ring), when
 
     def _ring(self) -> None:
         self._bell = None

@@ -1,6 +1,7 @@
 """The pool: ceilings that hold, lines in order, a gate, and no place lost to cancellation."""
 
 import asyncio
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -50,6 +51,24 @@ async def test_the_ceiling_holds_and_is_reached() -> None:
     assert most == 3
     assert now() == pytest.approx(4)
     assert (pool.in_flight, pool.waiting) == (0, 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no uvloop")
+def test_waits_too_short_for_the_clock_of_uvloop() -> None:
+    """Calls a tenth of a millisecond apart all get their place, where timers round to whole ones.
+
+    uvloop's timer that rounds to nothing is a plain handle, which knows no time.
+    """
+
+    async def run() -> list[None]:
+        pool = Pool(3, max_rate=10_000)
+        async with asyncio.timeout(60):
+            return await asyncio.gather(*(accepted_after(pool, 0) for _ in range(50)))
+
+    import uvloop  # noqa: PLC0415 - there is none on every system
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert len(runner.run(run())) == 50
 
 
 @pytest.mark.looptime
