@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from nrm_async import Ani, AniPage, ConfirmPolicy, NRMClient
+from nrm_async._transport import transport
 
 API_KEY = "test-key-0123456789"
 
@@ -58,6 +59,12 @@ def pytest_asyncio_loop_factories(
 
         return {"uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}
+
+
+def pytest_configure() -> None:
+    """Send everything through aiohttp's session where NRM_TEST_WAY says so."""
+    if os.environ.get("NRM_TEST_WAY") == "session":
+        pytest.MonkeyPatch().setattr(transport, "knows", lambda _session: False)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

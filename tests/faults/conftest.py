@@ -22,8 +22,8 @@ from nrm_async import (
     Pause,
     Remediate,
     RetryPolicy,
-    _transport,
 )
+from nrm_async._transport import connector
 from tests.faults.server import Fault, FaultServer, drop
 
 KEY: Final = "a-key-of-the-fault-tests-0123456789"
@@ -302,7 +302,7 @@ def on_connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[Hook], None]:
     """Have something happen before the client's n-th attempt, counted from 1."""
 
     def install(hook: Hook) -> None:
-        connect = _transport._Connector.connect
+        connect = connector.Connector.connect
         count = 0
 
         async def hooked(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -311,6 +311,6 @@ def on_connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[Hook], None]:
             await hook(count)
             return await connect(self, *args, **kwargs)
 
-        monkeypatch.setattr(_transport._Connector, "connect", hooked)
+        monkeypatch.setattr(connector.Connector, "connect", hooked)
 
     return install

@@ -12,8 +12,8 @@ from nrm_async import (
     NRMError,
     ResponseError,
     TransportError,
-    _transport,
 )
+from nrm_async._transport import body as bodies
 from tests.faults.conftest import (
     Loss,
     check_loss,
@@ -138,8 +138,8 @@ def bomb(*, applied: bool) -> Fault:
 @pytest.fixture
 def small_caps(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is too long for memory is long; let it be short."""
-    monkeypatch.setattr(_transport, "_MAX_PAGE_BYTES", 2**18)
-    monkeypatch.setattr(_transport, "_MAX_ANSWER_BYTES", 2**16)
+    monkeypatch.setattr(bodies, "_MAX_PAGE_BYTES", 2**18)
+    monkeypatch.setattr(bodies, "_MAX_ANSWER_BYTES", 2**16)
 
 
 every_flood = pytest.mark.parametrize("fault", [bomb, flood], ids=["gzip-bomb", "endless"])

@@ -1,0 +1,23 @@
+"""One exchange over HTTP, and the only place that touches aiohttp's client.
+
+A request goes in; an answer, or an error *as a value*, comes out. The error says what can be
+proved: ``NotSentError`` if no byte of the request left, ``TransportError`` otherwise. No aiohttp
+exception gets out of here, because their ``repr`` holds the headers, and so the key.
+
+::
+
+    transport  sends a request, by one of the two ways, and says what became of it
+    direct     the short way: aiohttp's connections and parser, without its session
+    session    the long way, through aiohttp's session: one that was lent, a proxy, a mock
+    sessions   how a session of our own is made and dropped, and whether another's is safe
+    connector  aiohttp's connector, which knows the moment before anything was sent
+    sight      what is seen of an exchange while it is under way
+    body       an answer's body, read to its end, but not without end
+    faults     what an exception proves
+    scrub      secrets taken out of what comes back
+"""
+
+from nrm_async._transport.sessions import HTTPSession, verifies_tls
+from nrm_async._transport.transport import Transport
+
+__all__ = ["HTTPSession", "Transport", "verifies_tls"]

@@ -1,0 +1,246 @@
+"""The two ways to the API: the short one by default, aiohttp's session where somebody needs it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from aioresponses import aioresponses
+
+from nrm_async import NRMClient, Outcome, Receipt, RejectedError, RetryPolicy
+from nrm_async._transport import direct, transport
+from nrm_async._transport.direct import DirectWay
+from nrm_async._transport.session import SessionWay
+from tests.conftest import API_KEY, StubAPI
+
+ANI = "2345678901"
+PAUSED = {"status": "paused", "ani": ANI}
+
+
+@pytest.fixture(autouse=True)
+def chosen_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way is what is tested here, so nobody may have chosen it for all tests."""
+    monkeypatch.setattr(transport, "knows", direct.knows)
+
+
+@pytest.fixture
+def ways(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The ways that requests take, one after the other."""
+    taken: list[str] = []
+
+    def spy(way: type[Any]) -> None:
+        exchange = way.exchange
+
+        async def spied(self: Any, *args: Any) -> Any:
+            taken.append(way.__name__)
+            return await exchange(self, *args)
+
+        monkeypatch.setattr(way, "exchange", spied)
+
+    spy(DirectWay)
+    spy(SessionWay)
+    yield taken
+    assert taken, "no request was sent"
+
+
+async def test_the_short_way_is_the_usual_one(stub_api: StubAPI, ways: list[str]) -> None:
+    """A client that has its own session sends actions and reads without it."""
+    stub_api.reply(PAUSED)
+    async with NRMClient(API_KEY, base_url=stub_api.url) as nrm:
+        await nrm.pause(ANI)
+        stub_api.reply({"data": []})
+        await nrm.list_anis()
+    assert set(ways) == {"DirectWay"}
+
+
+async def test_a_lent_session_is_used(stub_api: StubAPI, ways: list[str]) -> None:
+    """It may have tracing, cookies, middlewares and a connector of its own."""
+    stub_api.reply(PAUSED)
+    async with (
+        aiohttp.ClientSession() as session,
+        NRMClient(API_KEY, base_url=stub_api.url, session=session) as nrm,
+    ):
+        await nrm.pause(ANI)
+    assert ways == ["SessionWay"]
+
+
+async def test_another_version_of_aiohttp_is_used_as_it_is(
+    stub_api: StubAPI, ways: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its sessions may do something that is not known here."""
+    monkeypatch.setattr(aiohttp, "__version__", "3.99.0")
+    stub_api.reply(PAUSED)
+    async with NRMClient(API_KEY, base_url=stub_api.url) as nrm:
+        await nrm.pause(ANI)
+    assert ways == ["SessionWay"]
+
+
+async def test_instrumented_sessions_are_used(
+    stub_api: StubAPI, ways: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who adds tracing to every session of a program, as telemetry does, sees our requests."""
+    seen: list[str] = []
+
+    async def note(_session: object, _context: object, params: Any) -> None:
+        seen.append(params.method)
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_start.append(note)
+    make = aiohttp.ClientSession.__init__
+
+    def traced(self: aiohttp.ClientSession, *args: Any, **kwargs: Any) -> None:
+        make(self, *args, trace_configs=[tracing], **kwargs)
+
+    monkeypatch.setattr(aiohttp.ClientSession, "__init__", traced)
+    stub_api.reply(PAUSED)
+    async with NRMClient(API_KEY, base_url=stub_api.url) as nrm:
+        await nrm.pause(ANI)
+    assert seen == ["POST"]
+    assert ways == ["SessionWay"]
+
+
+async def test_a_mock_that_comes_later_is_asked(stub_api: StubAPI, ways: list[str]) -> None:
+    """As soon as a mock stands in the session's place nothing gets past it, and after it all."""
+    stub_api.reply(PAUSED)
+    async with NRMClient(API_KEY, base_url=stub_api.url) as nrm:
+        await nrm.pause(ANI)
+        with aioresponses() as mock:
+            mock.post(f"{stub_api.url}/pause", payload={"success": False, "message": "mocked"})
+            with pytest.raises(RejectedError, match="mocked"):
+                await nrm.pause(ANI)
+        await nrm.pause(ANI)
+    assert ways == ["DirectWay", "SessionWay", "DirectWay"]
+    assert len(stub_api.requests) == 2
+
+
+@pytest.mark.parametrize("name", ["request", "_request"])
+async def test_what_wraps_a_session_method_is_called(
+    stub_api: StubAPI, ways: list[str], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Whichever of the session's methods a recorder of requests has wrapped."""
+    method = getattr(aiohttp.ClientSession, name)
+    called = 0
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        nonlocal called
+        called += 1
+        return method(*args, **kwargs)
+
+    monkeypatch.setattr(aiohttp.ClientSession, name, wrapped)
+    stub_api.reply(PAUSED)
+    async with NRMClient(API_KEY, base_url=stub_api.url) as nrm:
+        await nrm.pause(ANI)
+    assert called == 1
+    assert ways == ["SessionWay"]
+
+
+# --- what goes over the wire ---------------------------------------------------------------------
+
+
+async def requests_of(nrm: NRMClient, stub_api: StubAPI) -> list[tuple[Any, ...]]:
+    stub_api.requests.clear()
+    stub_api.bodies.clear()
+    stub_api.reply(PAUSED)
+    await nrm.pause(ANI, note="naïve ☎")
+    await nrm.pause(ANI)
+    stub_api.reply({"data": []})
+    await nrm.list_anis(page=3, number="234 5")
+    return [
+        (request.method, request.raw_path, sorted(request.raw_headers), body)
+        for request, body in zip(stub_api.requests, stub_api.bodies, strict=True)
+    ]
+
+
+async def test_both_ways_send_the_same(stub_api: StubAPI, ways: list[str]) -> None:
+    """Method, path, query, headers and body are the same to the byte."""
+    async with NRMClient(API_KEY, base_url=stub_api.url, user_agent="dialer/2") as nrm:
+        short = await requests_of(nrm, stub_api)
+    async with (
+        aiohttp.ClientSession() as session,
+        NRMClient(API_KEY, base_url=stub_api.url, user_agent="dialer/2", session=session) as nrm,
+    ):
+        long = await requests_of(nrm, stub_api)
+    assert short == long
+    assert [path for _, path, _, _ in short] == [
+        "/nrm/pause",
+        "/nrm/pause",
+        "/nrm/anis?page=3&page_size=1000&number=2345",
+    ]
+    assert set(ways) == {"DirectWay", "SessionWay"}
+
+
+@asynccontextmanager
+async def answering(*answers: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A server that gives these answers to whatever comes, and its base URL; and what came."""
+    came: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for answer in answers:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            came.append(head + await reader.readexactly(length))
+            writer.write(answer)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/nrm", came
+
+
+BODY = b'{"status": "paused", "ani": "2345678901"}'
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
+EARLY = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.mark.parametrize("before", [EARLY, CONTINUE, CONTINUE + EARLY], ids=["103", "100", "both"])
+async def test_interim_answers_are_not_the_answer(ways: list[str], before: bytes) -> None:
+    """What comes before the final status is passed over, and the connection is kept."""
+    async with (
+        answering(before + ANSWER, ANSWER) as (url, came),
+        NRMClient(API_KEY, base_url=url) as nrm,
+    ):
+        for _ in range(2):
+            assert isinstance(await nrm.pause(ANI), Receipt)
+    assert len(came) == 2
+    assert set(ways) == {"DirectWay"}
+
+
+async def test_switching_protocols_is_no_yes(ways: list[str]) -> None:
+    """A 101 to a request that did not ask for it proves nothing, and nobody waits for more."""
+    upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+    async with (
+        answering(upgrade) as (url, _),
+        NRMClient(API_KEY, base_url=url, on_unknown="report") as nrm,
+    ):
+        (result,) = await nrm.pause_many([ANI])
+    assert result.outcome is Outcome.UNKNOWN
+    assert ways == ["DirectWay"]
+
+
+async def test_a_connection_that_closes_before_its_use_has_sent_nothing(
+    stub_api: StubAPI, ways: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found closed before a byte was written to it: even a remediation is sent again."""
+    stub_api.reply({"status": "received request", "ani": ANI})
+    connect: Any = aiohttp.TCPConnector.connect
+    count = 0
+
+    async def closing(self: Any, *args: Any, **kwargs: Any) -> Any:
+        nonlocal count
+        count += 1
+        connection = await connect(self, *args, **kwargs)
+        if count == 1:
+            connection.transport.close()
+        return connection
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", closing)
+    retry = RetryPolicy(base=0.001)
+    async with NRMClient(API_KEY, base_url=stub_api.url, retry=retry) as nrm:
+        (result,) = await nrm.remediate_many([ANI])
+    assert (result.outcome, result.attempts) == (Outcome.APPLIED, 2)
+    assert len(stub_api.requests) == 1
+    assert ways == ["DirectWay", "DirectWay"]
