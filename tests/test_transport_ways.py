@@ -1,18 +1,19 @@
 """The two ways to the API: the short one by default, aiohttp's session where somebody needs it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, closing
+from typing import Any, TypeAlias
 
 import aiohttp
 import pytest
 from aioresponses import aioresponses
 
-from nrm_async import NRMClient, Outcome, Receipt, RejectedError, RetryPolicy
+from nrm_async import NotSentError, NRMClient, Outcome, Receipt, RejectedError, RetryPolicy
 from nrm_async._transport import direct, transport
+from nrm_async._transport.by_session import SessionWay
+from nrm_async._transport.course import Burst
 from nrm_async._transport.direct import DirectWay
-from nrm_async._transport.session import SessionWay
 from tests.conftest import API_KEY, StubAPI
 
 ANI = "2345678901"
@@ -171,6 +172,26 @@ async def test_both_ways_send_the_same(stub_api: StubAPI, ways: list[str]) -> No
     assert set(ways) == {"DirectWay", "SessionWay"}
 
 
+Handle: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving(handle: Handle) -> AsyncIterator[str]:
+    """A server on loopback, at this base URL, that is over with its connections at the end."""
+    handlers: set[asyncio.Task[None]] = set()
+
+    async def tracked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task: Any = asyncio.current_task()
+        handlers.add(task)
+        with closing(writer):
+            await handle(reader, writer)
+
+    server = await asyncio.start_server(tracked, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/nrm"
+        await asyncio.gather(*handlers)
+
+
 @asynccontextmanager
 async def answering(*answers: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
     """A server that gives these answers to whatever comes, and its base URL; and what came."""
@@ -183,11 +204,9 @@ async def answering(*answers: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
             came.append(head + await reader.readexactly(length))
             writer.write(answer)
         await reader.read()
-        writer.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/nrm", came
+    async with serving(handle) as url:
+        yield url, came
 
 
 BODY = b'{"status": "paused", "ani": "2345678901"}'
@@ -244,3 +263,57 @@ async def test_a_connection_that_closes_before_its_use_has_sent_nothing(
     assert (result.outcome, result.attempts) == (Outcome.APPLIED, 2)
     assert len(stub_api.requests) == 1
     assert ways == ["DirectWay", "DirectWay"]
+
+
+STALE = b'{"success": false, "message": "stale"}'
+REFUSED = b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%b" % (len(STALE), STALE)
+
+
+async def test_what_comes_before_the_request_is_no_answer_to_it(
+    stub_api: StubAPI, ways: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the very turn of the loop before it is written: it is written to another connection."""
+    stub_api.reply({"status": "received request", "ani": ANI})
+    add, count = Burst.add, 0
+
+    def surprised(self: Burst, course: Any) -> None:
+        nonlocal count
+        count += 1
+        add(self, course)
+        if count == 1:
+            course._protocol.data_received(REFUSED)
+
+    monkeypatch.setattr(Burst, "add", surprised)
+    retry = RetryPolicy(base=0.001)
+    async with NRMClient(API_KEY, base_url=stub_api.url, retry=retry) as nrm:
+        (result,) = await nrm.remediate_many([ANI])
+    assert (result.outcome, result.attempts) == (Outcome.APPLIED, 2)
+    assert len(stub_api.requests) == 1
+    assert ways == ["DirectWay", "DirectWay"]
+
+
+async def test_a_server_that_always_speaks_first_is_told_nothing(
+    ways: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it says is not taken for an answer, and no action is sent to it."""
+    came: list[bytes] = []
+    connect: Any = aiohttp.TCPConnector.connect
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(REFUSED)
+        came.append(await reader.read())
+
+    async def greeted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        connection = await connect(self, *args, **kwargs)
+        # Until the greeting is there.
+        while not connection.protocol.should_close:  # noqa: ASYNC110 - yields, does not wait
+            await asyncio.sleep(0)
+        return connection
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", greeted)
+    retry = RetryPolicy(max_retries=2, base=0.001)
+    async with serving(handle) as url, NRMClient(API_KEY, base_url=url, retry=retry) as nrm:
+        with pytest.raises(NotSentError, match="something came on it"):
+            await nrm.pause(ANI)
+    assert not any(came)
+    assert ways == ["DirectWay"] * 3

@@ -9,8 +9,8 @@ exception gets out of here, because their ``repr`` holds the headers, and so the
     transport  sends a request, by one of the two ways, and says what became of it
     direct     the short way: aiohttp's connections and parser, without its session
     course     one exchange that goes the short way, and those that begin together
-    session    the long way, through aiohttp's session: one that was lent, a proxy, a mock
-    sessions   how a session of our own is made and dropped, and whether another's is safe
+    by_session the long way, through aiohttp's session: one that was lent, a proxy, a mock
+    session    how a session of our own is made and dropped, and whether another's is safe
     connector  aiohttp's connector, which knows the moment before anything was sent
     sight      what is seen of an exchange while it is under way
     body       an answer's body, read to its end, but not without end
@@ -18,7 +18,7 @@ exception gets out of here, because their ``repr`` holds the headers, and so the
     scrub      secrets taken out of what comes back
 """
 
-from nrm_async._transport.sessions import HTTPSession, verifies_tls
+from nrm_async._transport.session import HTTPSession, verifies_tls
 from nrm_async._transport.transport import Transport
 
 __all__ = ["HTTPSession", "Transport", "verifies_tls"]

@@ -10,33 +10,53 @@ from nrm_async._transport.body import READ_AHEAD
 
 _SWITCHING: Final = 101  # the one status of 1xx that is the last word
 
-
-_TOO_LATE: Final = "the connection was closed before its use"
+_UNFIT: Final = "the connection was closed, or something came on it, before the request was written"
 
 
 class Course:
-    """An exchange, from its request to the beginning of its answer, or until its time is over.
+    """An exchange, from its request to its end, or until its time is over.
 
     Args:
-        protocol: aiohttp's, of a connection that nobody else uses.
+        connection: aiohttp's, which nobody else uses until the end.
         flight: Is told when the request leaves.
-        request: All of it, head and body.
+
+    Attributes:
+        is_whole: Whether the answer has come to its end.
     """
 
-    __slots__ = ("_content", "_flight", "_protocol", "_request")
+    __slots__ = (
+        "_connection",
+        "_content",
+        "_flight",
+        "_protocol",
+        "_request",
+        "_timer",
+        "is_whole",
+    )
 
-    def __init__(self, protocol: Any, flight: Flight, request: bytes) -> None:
-        self._protocol = protocol
+    def __init__(self, connection: aiohttp.connector.Connection, flight: Flight) -> None:
+        self._connection = connection
+        self._protocol: Any = connection.protocol
         self._flight = flight
-        self._request = request
+        self._request = b""
         self._content: Any = None
-        flight.is_exposed = False
-        protocol.set_response_params(read_until_eof=True, read_bufsize=READ_AHEAD)
+        self._timer: asyncio.TimerHandle | None = None
+        self.is_whole = False
+
+    def prepare(self, request: bytes, loop: asyncio.AbstractEventLoop, deadline: float) -> None:
+        """Get everything ready; from now on nothing has been sent until it is written."""
+        self._flight.is_exposed = False
+        self._request = request
+        self._protocol.set_response_params(read_until_eof=True, read_bufsize=READ_AHEAD)
+        self._timer = loop.call_at(deadline, self._expire)
 
     def write(self) -> None:
-        """Send the request, unless the connection is closed or was given up meanwhile."""
-        if not self._protocol.is_connected():
-            self._protocol.set_exception(aiohttp.ClientConnectionResetError(_TOO_LATE))
+        """Send the request, unless the connection has become unfit or was given up meanwhile.
+
+        What has come by now, nobody has asked for. It would be taken for the answer.
+        """
+        if self._protocol.should_close or not self._protocol.is_connected():
+            self._protocol.set_exception(aiohttp.ClientConnectionResetError(_UNFIT))
             return
         self._flight.is_exposed = True
         try:
@@ -48,15 +68,25 @@ class Course:
         """Wait for the beginning of the answer: status and headers, and the body to be read."""
         while True:
             message, self._content = await self._protocol.read()
+            if not self._flight.is_exposed:
+                raise aiohttp.ClientConnectionResetError(_UNFIT)
             if not 100 <= message.code < 200 or message.code == _SWITCHING:
                 return message, self._content
 
-    def expire(self) -> None:
-        """Fail what is waited for."""
+    def _expire(self) -> None:
         error = TimeoutError()
         self._protocol.set_exception(error)
         if self._content is not None:
             self._content.set_exception(error)
+
+    def end(self) -> None:
+        """Let go of the connection; it is kept only if nothing more can come of this answer."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.is_whole:
+            self._connection.release()
+        else:
+            self._connection.close()
 
 
 class Burst:

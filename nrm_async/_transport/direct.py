@@ -98,21 +98,16 @@ class DirectWay:
         """Send once and read the answer to its end; exceptions are aiohttp's own."""
         began = self._loop.time()
         connection = await self._connector.connect(self._pattern, [], self._timeout)
-        course = Course(connection.protocol, sight.flight, self._bytes_of(request))
-        timer = self._loop.call_at(began + self._attempt, course.expire)
-        is_clean = False
+        course = Course(connection, sight.flight)
         try:
+            course.prepare(self._bytes_of(request), self._loop, began + self._attempt)
             self._burst.add(course)
             message, content = await course.answer()
             sight.status = message.code
             body = await read_body(content, request, message.code)
-            is_clean = isinstance(body, bytes)
+            course.is_whole = isinstance(body, bytes)
         finally:
-            timer.cancel()
-            if is_clean:
-                connection.release()
-            else:  # what may still come on it would be taken for the answer to the next request
-                connection.close()
+            course.end()
         if isinstance(body, NRMError):
             return body
         return scrub.response(message.code, body, message.headers)

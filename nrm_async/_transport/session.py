@@ -1,58 +1,52 @@
-"""The long way: through aiohttp's session, with all that it has to offer."""
+"""How a session of our own is made and dropped, and whether another's is safe."""
 
-from typing import Final
+import contextlib
+import ssl
+from typing import TypeAlias
 
 import aiohttp
 
-from nrm_async._transport.body import READ_AHEAD, read_body
-from nrm_async._transport.scrub import Scrubber
-from nrm_async._transport.sight import Sight
-from nrm_async._wire import Request, Response
-from nrm_async.config import Settings
-from nrm_async.errors import NRMError
+from nrm_async._transport.connector import Connector, make_socket
+from nrm_async.config import Settings, tls_context
+
+HTTPSession: TypeAlias = aiohttp.ClientSession
 
 
-class SessionWay:
-    """Exchanges through a session's public ``request``: what proxies, tracing and mocks need."""
+def new_session(settings: Settings) -> HTTPSession:
+    """A session of our own. Must be called inside the event loop that uses it."""
+    context = tls_context(settings.ssl_context, None)  # it may have been weakened meanwhile
+    return aiohttp.ClientSession(
+        # No limit: the pool admits, and nothing may queue inside aiohttp.
+        connector=Connector(
+            limit=0, ssl=True if context is None else context, socket_factory=make_socket
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+    )
 
-    def __init__(
-        self, settings: Settings, session: aiohttp.ClientSession, timeout: aiohttp.ClientTimeout
-    ) -> None:
-        self._session = session
-        self._timeout = timeout
-        self._base_url: Final = settings.base_url
-        self._proxy: Final = settings.proxy
-        self._headers = {
-            "Authorization": settings.api_key.header,
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "User-Agent": settings.user_agent,
-        }
 
-    async def exchange(
-        self, request: Request, sight: Sight, scrub: Scrubber
-    ) -> Response | NRMError:
-        """Send once and read the answer to its end; exceptions are aiohttp's own."""
-        if request.repeatable:
-            sight.tracker = aiohttp.UploadTracker()
-        async with self._session.request(
-            request.method,
-            self._base_url + request.path,
-            params=request.query,
-            data=request.body,
-            headers=self._headers,
-            timeout=self._timeout,
-            proxy=self._proxy,
-            allow_redirects=False,
-            raise_for_status=False,
-            read_bufsize=READ_AHEAD,
-            upload_tracker=sight.tracker,
-            # A lent session's middlewares might send an action twice, and nobody would know.
-            middlewares=None if request.repeatable else (),
-        ) as answer:
-            sight.status = answer.status
-            body = await read_body(answer.content, request, answer.status)
-            if isinstance(body, NRMError):
-                answer.close()
-                return body
-            return scrub.response(answer.status, body, answer.headers)
+def verifies_tls(session: HTTPSession) -> bool:
+    """Whether a session of the caller's checks certificates and host names."""
+    setting = getattr(session.connector, "_ssl", True)  # there is no public way to ask
+    if isinstance(setting, ssl.SSLContext):
+        return setting.verify_mode is not ssl.CERT_NONE and setting.check_hostname
+    return setting is not False
+
+
+def most_connections(session: HTTPSession) -> int | None:
+    """How many connections a session allows at once, if it sets a limit."""
+    connector = session.connector
+    if connector is None:
+        return None
+    limits = [limit for limit in (connector.limit, connector.limit_per_host) if limit]
+    return min(limits, default=None)
+
+
+def drop(session: HTTPSession) -> None:
+    """Close without waiting: however the client is lost, aiohttp has nothing to complain of."""
+    connector = session.connector
+    session.detach()
+    if connector is not None:
+        # Its loop may be closed already, and its sockets with it.
+        with contextlib.suppress(RuntimeError):
+            connector._close()  # noqa: SLF001 - the public close() must be awaited

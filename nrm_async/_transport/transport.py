@@ -7,11 +7,11 @@ from typing import Final
 import aiohttp
 
 from nrm_async._flight import Flight
+from nrm_async._transport.by_session import SessionWay
 from nrm_async._transport.direct import DirectWay, is_genuine, knows
 from nrm_async._transport.faults import fault_of
 from nrm_async._transport.scrub import Scrubber
-from nrm_async._transport.session import SessionWay
-from nrm_async._transport.sessions import HTTPSession, drop, most_connections, new_session
+from nrm_async._transport.session import HTTPSession, drop, most_connections, new_session
 from nrm_async._transport.sight import Sight, in_sight
 from nrm_async._wire import Request, Response
 from nrm_async.config import Settings, Timeouts

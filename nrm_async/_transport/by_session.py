@@ -1,0 +1,58 @@
+"""The long way: through aiohttp's session, with all that it has to offer."""
+
+from typing import Final
+
+import aiohttp
+
+from nrm_async._transport.body import READ_AHEAD, read_body
+from nrm_async._transport.scrub import Scrubber
+from nrm_async._transport.sight import Sight
+from nrm_async._wire import Request, Response
+from nrm_async.config import Settings
+from nrm_async.errors import NRMError
+
+
+class SessionWay:
+    """Exchanges through a session's public ``request``: what proxies, tracing and mocks need."""
+
+    def __init__(
+        self, settings: Settings, session: aiohttp.ClientSession, timeout: aiohttp.ClientTimeout
+    ) -> None:
+        self._session = session
+        self._timeout = timeout
+        self._base_url: Final = settings.base_url
+        self._proxy: Final = settings.proxy
+        self._headers = {
+            "Authorization": settings.api_key.header,
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "User-Agent": settings.user_agent,
+        }
+
+    async def exchange(
+        self, request: Request, sight: Sight, scrub: Scrubber
+    ) -> Response | NRMError:
+        """Send once and read the answer to its end; exceptions are aiohttp's own."""
+        if request.repeatable:
+            sight.tracker = aiohttp.UploadTracker()
+        async with self._session.request(
+            request.method,
+            self._base_url + request.path,
+            params=request.query,
+            data=request.body,
+            headers=self._headers,
+            timeout=self._timeout,
+            proxy=self._proxy,
+            allow_redirects=False,
+            raise_for_status=False,
+            read_bufsize=READ_AHEAD,
+            upload_tracker=sight.tracker,
+            # A lent session's middlewares might send an action twice, and nobody would know.
+            middlewares=None if request.repeatable else (),
+        ) as answer:
+            sight.status = answer.status
+            body = await read_body(answer.content, request, answer.status)
+            if isinstance(body, NRMError):
+                answer.close()
+                return body
+            return scrub.response(answer.status, body, answer.headers)
