@@ -15,6 +15,7 @@ ROOT = Path(__file__).parent.parent
 # A module imports only from lower ranks. A folder is one room, at the rank of its name.
 RANKS = {
     "_version": 0,
+    "_values": 0,
     "errors": 0,
     "_tables": 1,
     "config": 1,

@@ -16,7 +16,7 @@ _MOST_BARREN: Final = 8
 _MOST_BARREN_BEYOND: Final = 2
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Course:
     """Where a listing stands: shown each page in turn, it knows how far to read and when to end.
 
@@ -114,7 +114,7 @@ def _pages_announced(page: AniPage, page_size: int) -> int:
     return min(max(page.total_pages or 0, by_rows), _MAX_PAGES)
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Spots:
     """A course over so many places that are known beforehand, whatever is found there.
 

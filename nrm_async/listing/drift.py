@@ -9,13 +9,14 @@ from typing import Final
 
 import attrs
 
+from nrm_async._values import Value
 from nrm_async.models import Ani, AniPage
 
 _NEITHER: Final[frozenset[str]] = frozenset()
 
 
-@attrs.frozen
-class Drift:
+@attrs.frozen(eq=False, repr=False)
+class Drift(Value):
     """What a stream noticed, so far or at its end; ``False`` in a condition if nothing.
 
     Nothing noticed is no proof that nothing was missed: only an ``inventory()`` has one.
@@ -58,7 +59,7 @@ class Drift:
         return self.ended and len(self.totals) == 1 and self.came != self.totals[0]
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Noticer:
     """Looks at the pages of a stream in order.
 

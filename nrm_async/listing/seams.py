@@ -41,7 +41,7 @@ _END: Final = "end"
 Stretch: TypeAlias = tuple[int, int, int]  # index of the first row, place of it, how many rows
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class _Joined:
     """A union-find: which runs are joined, over however many others."""
 
@@ -57,7 +57,7 @@ class _Joined:
         self._above[self.root(one)] = self.root(other)
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Seams:
     """The joints between all runs of one inventory.
 

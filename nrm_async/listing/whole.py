@@ -49,7 +49,7 @@ async def read_inventory(source: Source, on_drift: OnDrift) -> Inventory:
     return attrs.evolve(inventory, elapsed=elapsed, started=started, ended=datetime.now(UTC))
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class _Read:
     """The passes over one inventory, and what they show together."""
 
