@@ -59,9 +59,11 @@ class Drift(Value):
         return self.ended and len(self.totals) == 1 and self.came != self.totals[0]
 
 
-@attrs.define(eq=False, repr=False)
 class Noticer:
     """Looks at the pages of a stream in order.
+
+    Args:
+        pages: How many of them it remembers.
 
     Attributes:
         recent: The ids of the pages just before: a shift repeats rows on neighbours, so there
@@ -70,17 +72,13 @@ class Noticer:
         drift: What was noticed so far.
     """
 
-    recent: deque[frozenset[str]]
-    repeats: frozenset[str] = _NEITHER
-    drift: Drift = attrs.field(factory=Drift)
-    _page: int = 0
-    _size: int = 0
-    _fullest: int = 0
-
-    @classmethod
-    def over(cls, pages: int) -> "Noticer":
-        """One that remembers so many pages."""
-        return cls(deque(maxlen=pages))
+    def __init__(self, pages: int) -> None:
+        self.recent: deque[frozenset[str]] = deque(maxlen=pages)
+        self.repeats = _NEITHER
+        self.drift = Drift()
+        self._page = 0
+        self._size = 0
+        self._fullest = 0
 
     def observe(self, page: AniPage) -> None:
         """Take the next page."""
