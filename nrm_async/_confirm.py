@@ -35,7 +35,7 @@ class Sight(Enum):
     NOTHING = "nothing"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Means:
     """What it takes to find out.
 

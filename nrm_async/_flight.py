@@ -16,7 +16,7 @@ def _nothing() -> NRMError | None:
     return None
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Flight:
     """What a call may still do, and what it may have done.
 

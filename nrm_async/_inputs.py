@@ -5,13 +5,14 @@ from typing import Any, TypeAlias, TypeVar
 
 import attrs
 
+from nrm_async._values import Value
 from nrm_async.actions import Action, Activate, AniLike, Pause, Remediate
 from nrm_async.errors import InvalidRequestError
 from nrm_async.results import CallResult, Failed, Succeeded
 
 
-@attrs.frozen
-class BadInput:
+@attrs.frozen(eq=False, repr=False)
+class BadInput(Value):
     """An input that is known to be bad, such as a line of a file: its result tells why.
 
     Attributes:

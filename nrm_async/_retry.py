@@ -21,7 +21,7 @@ from nrm_async.errors import (
 )
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Attempt:
     """One attempt that failed.
 

@@ -10,6 +10,7 @@ from typing import ClassVar, Final, Protocol, TypeAlias
 
 import attrs
 
+from nrm_async._values import Value
 from nrm_async.errors import InvalidRequestError
 
 __all__ = ["Action", "ActionDate", "Activate", "AniLike", "Pause", "Remediate", "normalize_ani"]
@@ -190,8 +191,8 @@ def _required_date(value: object) -> str:
     return _date(value)
 
 
-@attrs.frozen
-class Action:
+@attrs.frozen(eq=False, repr=False)
+class Action(Value):
     """What all actions share: make a ``Pause``, an ``Activate`` or a ``Remediate``.
 
     Attributes:
@@ -214,7 +215,7 @@ class Action:
             raise TypeError("Action is what actions share: make a Pause, Activate or Remediate")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Pause(Action):
     """Rest a number: it leaves service for a cooling-off period.
 
@@ -244,7 +245,7 @@ class Pause(Action):
     )
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Activate(Action):
     """Bring a rested number back into service.
 
@@ -270,7 +271,7 @@ class Activate(Action):
     date: str = attrs.field(converter=_required_date, kw_only=True)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Remediate(Action):
     """Ask the carriers to clear a spam label from a number; at most once in 30 days.
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from nrm_async._values import Value
 from nrm_async._version import __version__
 from nrm_async.errors import ConfigurationError
 
@@ -121,8 +122,8 @@ def _key_problem(value: object) -> str | None:
     return None
 
 
-@attrs.frozen
-class Timeouts:
+@attrs.frozen(eq=False, repr=False)
+class Timeouts(Value):
     """How long one attempt may take, in seconds, counted from its admission to the pool.
 
     Attributes:
@@ -150,8 +151,8 @@ class Timeouts:
             object.__setattr__(self, "connect", longest)
 
 
-@attrs.frozen
-class RetryPolicy:
+@attrs.frozen(eq=False, repr=False)
+class RetryPolicy(Value):
     """When and how often a request is tried again.
 
     Reads are tried again after network errors, 429 and 5xx; actions only when they provably
@@ -198,8 +199,8 @@ class RetryPolicy:
         return 3 * self.max_retries if self.max_batch_retries is None else self.max_batch_retries
 
 
-@attrs.frozen
-class ConfirmPolicy:
+@attrs.frozen(eq=False, repr=False)
+class ConfirmPolicy(Value):
     """How the truth is looked for when the answer to a pause or an activation was lost.
 
     The number is read back after ``settle`` seconds and then at intervals that grow by
@@ -332,8 +333,8 @@ def _user_agent(suffix: object) -> str:
     return f"{product} {suffix.strip()}"
 
 
-@attrs.frozen
-class Settings:
+@attrs.frozen(eq=False, repr=False)
+class Settings(Value):
     """All settings of one client, resolved and checked."""
 
     api_key: ApiKey

@@ -31,6 +31,7 @@ from typing import ClassVar, Final, TypeAlias
 
 import attrs
 
+from nrm_async._values import Value
 from nrm_async.errors import ConfigurationError, NRMError
 from nrm_async.results import CallResult, Outcome
 
@@ -54,8 +55,8 @@ logger: Final = logging.getLogger("nrm_async")
 logger.addHandler(logging.NullHandler())  # what is shown is for the application to decide
 
 
-@attrs.frozen(kw_only=True)
-class Event:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class Event(Value):
     """Something a client did or learnt.
 
     Attributes:
@@ -69,7 +70,7 @@ class Event:
         return attrs.asdict(self, recurse=False)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class CallStarted(Event):
     """A call begins; it may have to wait before anything is sent.
 
@@ -88,7 +89,7 @@ class CallStarted(Event):
     index: int | None = None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class CallFinished(Event):
     """A call is over; each ``CallStarted`` is followed by one, in the same task.
 
@@ -115,7 +116,7 @@ class CallFinished(Event):
     is_cancelled: bool = False
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class RetryScheduled(Event):
     """A request failed in a way that allows for sending it again.
 
@@ -133,7 +134,7 @@ class RetryScheduled(Event):
     error: NRMError
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Throttled(Event):
     """The server asked for fewer requests; told once for the answers of one round trip.
 
@@ -148,7 +149,7 @@ class Throttled(Event):
     retry_after: float | None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class LimitsChanged(Event):
     """How much is sent was adapted to refusals; growth is not told.
 
@@ -163,7 +164,7 @@ class LimitsChanged(Event):
     rate: float | None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class BreakerOpened(Event):
     """The API does not answer any more: actions wait, and a read asks whether it is back.
 
@@ -178,7 +179,7 @@ class BreakerOpened(Event):
     error: NRMError | None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class BreakerClosed(Event):
     """The API is back.
 
@@ -191,7 +192,7 @@ class BreakerClosed(Event):
     elapsed: float
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class BatchStarted(Event):
     """A batch begins.
 
@@ -206,7 +207,7 @@ class BatchStarted(Event):
     total: int | None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class ItemFinished(Event):
     """An input of a batch is decided: every one of them is, whatever becomes of it.
 
@@ -232,7 +233,7 @@ class ItemFinished(Event):
         }
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class BatchFinished(Event):
     """A batch is over: all inputs are decided, or it was left early.
 
@@ -249,7 +250,7 @@ class BatchFinished(Event):
     elapsed: float
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class PageRead(Event):
     """A page was decoded; those of one listing are told in page order.
 

@@ -10,6 +10,8 @@ from typing import Any, Final, NoReturn, overload
 
 import attrs
 
+from nrm_async._values import Value
+
 __all__ = ["ACTIVE", "Ani", "AniPage", "MalformedRow", "Receipt"]
 
 ACTIVE: Final = "ACTIVE_AND_BEING_MANAGED"  # the only status code that is documented
@@ -34,8 +36,8 @@ class _NoFields(dict[str, object]):
 NO_FIELDS: Final[Mapping[str, object]] = _NoFields()
 
 
-@attrs.frozen
-class Ani:
+@attrs.frozen(repr=False)  # compared by the million: with an equality of its own
+class Ani(Value):
     """One outbound phone number of the account, as the API described it at one moment.
 
     Rates are in percent (0 to 100); counters are plain numbers and may be fractional; all
@@ -120,8 +122,8 @@ class Ani:
         return self.block_rate >= percent and self.last_30_days_dials >= min_dials
 
 
-@attrs.frozen
-class MalformedRow:
+@attrs.frozen(eq=False, repr=False)
+class MalformedRow(Value):
     """A row that breaks the contract: it is named, and its neighbours are kept.
 
     Attributes:
@@ -135,8 +137,8 @@ class MalformedRow:
     phone: str | None = None
 
 
-@attrs.frozen
-class AniPage:
+@attrs.frozen(eq=False, repr=False)
+class AniPage(Value):
     """One page of the inventory: its rows, to iterate and index, with the envelope they came in.
 
     The envelope is the server's word, not checked: its fields are known to contradict one
@@ -180,8 +182,8 @@ class AniPage:
         return self.data[index]
 
 
-@attrs.frozen
-class Receipt:
+@attrs.frozen(eq=False, repr=False)
+class Receipt(Value):
     """What is known of an action that was applied.
 
     Attributes:

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import attrs
 
+from nrm_async._values import Value
 from nrm_async.results import Outcome
 
 __all__ = ["BreakerState", "ClientStats"]
@@ -23,8 +24,8 @@ class BreakerState(StrEnum):
     """It was down; a read is under way that finds out whether it is back."""
 
 
-@attrs.frozen
-class ClientStats:
+@attrs.frozen(eq=False, repr=False)
+class ClientStats(Value):
     """A snapshot of one client.
 
     Attributes:

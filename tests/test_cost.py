@@ -84,7 +84,8 @@ def cost_of_reading(answer: Response) -> int:
 @pytest.fixture(autouse=True)
 def forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fields that other tests made up cost nothing here."""
-    monkeypatch.setattr(pages, "_fast", LearningDecoder())
+    decoder = LearningDecoder()
+    monkeypatch.setattr(pages, "_fast", lambda: decoder)
 
 
 @pytest.fixture(scope="module")

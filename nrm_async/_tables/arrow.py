@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from nrm_async._tables.columns import Column, Kind, transposed
+from nrm_async._tables.columns import Column, Kind, columns_of, transposed
 from nrm_async.errors import ConfigurationError, InvalidRequestError
 
 EXACT: Final = "_exact"
@@ -44,14 +44,13 @@ def pyarrow(*modules: str) -> Any:
         ) from None
 
 
-def table(
-    columns: Sequence[Column], rows: Iterable[object], metadata: Mapping[str, str] | None = None
-) -> Any:
-    """A ``pyarrow.Table`` of the rows."""
+def table(kind: type, rows: Iterable[object]) -> Any:
+    """A ``pyarrow.Table`` of values of an attrs class, a row for each."""
     pa = pyarrow()
+    columns = columns_of(kind)
     cells = transposed(columns, rows)
     arrays = [_array(pa, column, values) for column, values in zip(columns, cells, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=schema(columns, metadata))
+    return pa.Table.from_arrays(arrays, schema=schema(columns))
 
 
 def schema(

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import attrs
 
+from nrm_async._values import Value
 from nrm_async.errors import InvalidRequestError
 
 
@@ -69,8 +70,8 @@ _WORDS: Final[Mapping[Kind, str]] = {
 }
 
 
-@attrs.frozen
-class Column:
+@attrs.frozen(eq=False, repr=False)
+class Column(Value):
     """One column of a table.
 
     Attributes:

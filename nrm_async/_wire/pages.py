@@ -4,6 +4,7 @@ Unknown fields do not slow a page down; a value that breaks the contract does, a
 """
 
 import re
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -35,7 +36,7 @@ def accept_page(response: Response) -> Response | NRMError:
 
 # A page that lost its end lacks a few closing braces; a body that lacks many is no page at all.
 _FEW: Final = 8
-_TEXT: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?')
+_TEXT: Final = rb'"(?:[^"\\]|\\.)*"?'
 
 
 def _is_cut(body: bytes) -> bool:
@@ -44,7 +45,7 @@ def _is_cut(body: bytes) -> bool:
         return False  # the only list that was opened is closed: no need to count
     if not body.startswith(b"{") or body.count(b"{") == body.count(b"}"):
         return False
-    bare = _TEXT.sub(b"", body)  # braces inside texts do not count
+    bare = re.sub(_TEXT, b"", body)  # braces inside texts do not count
     return 0 < bare.count(b"{") - bare.count(b"}") <= _FEW
 
 
@@ -58,7 +59,7 @@ def read_page(response: Response, page: int, page_size: int) -> AniPage | NRMErr
 
 def _read_page(response: Response, page: int, page_size: int) -> AniPage | NRMError:
     try:
-        envelope, rows = _fast.decode(response.body)
+        envelope, rows = _fast().decode(response.body)
     except UNREADABLE:
         return _read_page_slowly(response, page, page_size)
     return _page(response, page, page_size, envelope, rows)
@@ -95,16 +96,18 @@ def _flag(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-_fast: Final = LearningDecoder()
-_envelope_decoder: Final = msgspec.json.Decoder(Envelope)
+@cache
+def _fast() -> LearningDecoder:
+    """One for all pages; a program that only acts on numbers does not need it."""
+    return LearningDecoder()
 
 
 def _read_page_slowly(response: Response, page: int, page_size: int) -> AniPage | NRMError:
     try:
-        envelope = _envelope_decoder.decode(response.body)
+        envelope = msgspec.json.decode(response.body, type=Envelope)
     except UNREADABLE as error:
         return _not_a_page(response, error)
-    if _fast.learn(envelope.data):
+    if _fast().learn(envelope.data):
         return _read_page(response, page, page_size)
     rows: list[Ani] = []
     malformed: list[MalformedRow] = []

@@ -58,7 +58,7 @@ def _malformed(
     return MalformedRow(
         f"$.data[{index}].{field}",
         problem,
-        phone if isinstance(phone, str) and _PHONE.fullmatch(phone) else None,
+        phone if isinstance(phone, str) and re.fullmatch(_PHONE, phone) else None,
     )
 
 
@@ -143,4 +143,4 @@ def _register(converter: "cattrs.Converter", exactly: Any, hook: _Hook) -> None:
     converter.register_structure_hook_func(lambda kind: bool(kind == exactly), hook)
 
 
-_PHONE: Final = re.compile(r"[0-9+().\- ]{1,40}")
+_PHONE: Final = r"[0-9+().\- ]{1,40}"

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import attrs
 
+from nrm_async._values import Value
 from nrm_async.inventory.value import Inventory
 from nrm_async.models import Ani
 
@@ -15,8 +16,8 @@ _OTHERS: Final = tuple(
 )
 
 
-@attrs.frozen
-class Change:
+@attrs.frozen(eq=False, repr=False)
+class Change(Value):
     """One field of one row, before and after.
 
     Attributes:
@@ -47,8 +48,8 @@ class Change:
         return {name: _plain(value) for name, value in _values(self)}
 
 
-@attrs.frozen
-class InventoryDiff:
+@attrs.frozen(eq=False, repr=False)
+class InventoryDiff(Value):
     """What is different in a newer inventory; ``False`` in a condition if nothing is.
 
     Attributes:

@@ -6,13 +6,14 @@ from typing import Any, Final
 
 import attrs
 
+from nrm_async._values import Value
 from nrm_async.models import Ani
 
 RATES: Final = ("contact_rate", "success_rate", "block_rate", "no_answer_rate")
 
 
-@attrs.frozen
-class Summary:
+@attrs.frozen(eq=False, repr=False)
+class Summary(Value):
     """What many numbers have in common, over the last 30 days.
 
     A rate is the mean over the numbers, each weighted by its dials: a number that was dialled

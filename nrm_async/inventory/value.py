@@ -11,8 +11,7 @@ from typing import Any, Final, Self, TypeVar, overload
 
 import attrs
 
-from nrm_async._tables import columns_of
-from nrm_async._tables.arrow import table
+from nrm_async._values import Value
 from nrm_async.actions import AniLike, normalize_ani
 from nrm_async.errors import InvalidRequestError, NRMError
 from nrm_async.inventory.summary import Summary, summarize
@@ -23,8 +22,8 @@ K = TypeVar("K", bound=Hashable)
 _FIELDS: Final = frozenset(field.name for field in attrs.fields(Ani)) | {"is_active"}
 
 
-@attrs.frozen
-class Inventory(Sequence[Ani]):
+@attrs.frozen(eq=False, repr=False)
+class Inventory(Value, Sequence[Ani]):
     """All numbers that were read, in page order, each row once: an immutable sequence.
 
     Attributes:
@@ -198,7 +197,9 @@ class Inventory(Sequence[Ani]):
             >>> inventory.to_arrow().select(["phone", "block_rate"]).to_pylist()
             [{'phone': '0123456789', 'block_rate': 8.5}]
         """
-        return table(columns_of(Ani), self.rows)
+        from nrm_async._tables.arrow import table  # noqa: PLC0415 - few programs need it
+
+        return table(Ani, self.rows)
 
 
 def _check_field(name: str) -> str:

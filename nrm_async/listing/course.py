@@ -2,8 +2,6 @@
 
 from typing import Final
 
-import attrs
-
 from nrm_async.errors import ResponseError
 from nrm_async.models import AniPage
 
@@ -16,7 +14,6 @@ _MOST_BARREN: Final = 8
 _MOST_BARREN_BEYOND: Final = 2
 
 
-@attrs.define
 class Course:
     """Where a listing stands: shown each page in turn, it knows how far to read and when to end.
 
@@ -29,14 +26,15 @@ class Course:
         goes_on: Whether there may be more pages.
     """
 
-    page_size: int
-    goes_on: bool = True
-    _seen: int = 0
-    _announced: int = 0
-    _rows: int = 0
-    _fullest: int = 0
-    _barren: int = 0
-    _pages: set[int] = attrs.field(factory=set)
+    def __init__(self, page_size: int) -> None:
+        self.page_size = page_size
+        self.goes_on = True
+        self._seen = 0
+        self._announced = 0
+        self._rows = 0
+        self._fullest = 0
+        self._barren = 0
+        self._pages: set[int] = set()
 
     @property
     def horizon(self) -> int:
@@ -114,7 +112,6 @@ def _pages_announced(page: AniPage, page_size: int) -> int:
     return min(max(page.total_pages or 0, by_rows), _MAX_PAGES)
 
 
-@attrs.define
 class Spots:
     """A course over so many places that are known beforehand, whatever is found there.
 
@@ -122,8 +119,9 @@ class Spots:
         horizon: How many places there are.
     """
 
-    horizon: int
-    _seen: int = 0
+    def __init__(self, horizon: int) -> None:
+        self.horizon = horizon
+        self._seen = 0
 
     @property
     def goes_on(self) -> bool:

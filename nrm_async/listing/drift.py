@@ -9,13 +9,14 @@ from typing import Final
 
 import attrs
 
+from nrm_async._values import Value
 from nrm_async.models import Ani, AniPage
 
 _NEITHER: Final[frozenset[str]] = frozenset()
 
 
-@attrs.frozen
-class Drift:
+@attrs.frozen(eq=False, repr=False)
+class Drift(Value):
     """What a stream noticed, so far or at its end; ``False`` in a condition if nothing.
 
     Nothing noticed is no proof that nothing was missed: only an ``inventory()`` has one.
@@ -58,9 +59,11 @@ class Drift:
         return self.ended and len(self.totals) == 1 and self.came != self.totals[0]
 
 
-@attrs.define
 class Noticer:
     """Looks at the pages of a stream in order.
+
+    Args:
+        pages: How many of them it remembers.
 
     Attributes:
         recent: The ids of the pages just before: a shift repeats rows on neighbours, so there
@@ -69,17 +72,13 @@ class Noticer:
         drift: What was noticed so far.
     """
 
-    recent: deque[frozenset[str]]
-    repeats: frozenset[str] = _NEITHER
-    drift: Drift = attrs.field(factory=Drift)
-    _page: int = 0
-    _size: int = 0
-    _fullest: int = 0
-
-    @classmethod
-    def over(cls, pages: int) -> "Noticer":
-        """One that remembers so many pages."""
-        return cls(deque(maxlen=pages))
+    def __init__(self, pages: int) -> None:
+        self.recent: deque[frozenset[str]] = deque(maxlen=pages)
+        self.repeats = _NEITHER
+        self.drift = Drift()
+        self._page = 0
+        self._size = 0
+        self._fullest = 0
 
     def observe(self, page: AniPage) -> None:
         """Take the next page."""

@@ -9,7 +9,7 @@ from nrm_async.listing.seams import Seams
 from nrm_async.models import Ani
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Merged:
     """Rows of all passes.
 

@@ -25,7 +25,7 @@ def index_of(place: int) -> int:
     return place % _PAGE
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Reading:
     """One pass over all pages.
 

@@ -19,8 +19,6 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Final, TypeAlias
 
-import attrs
-
 from nrm_async.listing.reading import Reading, index_of, page_of
 from nrm_async.models import AniPage
 
@@ -41,11 +39,11 @@ _END: Final = "end"
 Stretch: TypeAlias = tuple[int, int, int]  # index of the first row, place of it, how many rows
 
 
-@attrs.define
 class _Joined:
     """A union-find: which runs are joined, over however many others."""
 
-    _above: dict[Hashable, Hashable] = attrs.field(factory=dict)
+    def __init__(self) -> None:
+        self._above: dict[Hashable, Hashable] = {}
 
     def root(self, node: Hashable) -> Hashable:
         while (above := self._above.get(node, node)) != node:
@@ -57,18 +55,19 @@ class _Joined:
         self._above[self.root(one)] = self.root(other)
 
 
-@attrs.define
 class Seams:
     """The joints between all runs of one inventory.
 
     Attributes:
         readings: The passes so far, the one under way included.
+        looks: Single looks so far.
     """
 
-    readings: list[Reading] = attrs.field(factory=list)
-    looks: int = 0
-    _joined: _Joined = attrs.field(factory=_Joined)
-    _covers: dict[tuple[int, int], list[tuple[int, int]]] = attrs.field(factory=dict)
+    def __init__(self, readings: Iterable[Reading] = ()) -> None:
+        self.readings = list(readings)
+        self.looks = 0
+        self._joined = _Joined()
+        self._covers: dict[tuple[int, int], list[tuple[int, int]]] = {}
 
     def add_page(self, page: AniPage) -> None:
         """Take the next page of the pass under way."""

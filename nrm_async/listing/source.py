@@ -18,7 +18,7 @@ Found: TypeAlias = Ani | None
 Spot: TypeAlias = tuple[int, int]  # a page, and the page size that it is counted in
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Source:
     """Opens streams over the pages of one listing.
 

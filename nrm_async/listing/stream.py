@@ -220,7 +220,7 @@ class AniStream(_Closing, AsyncIterator[Ani]):
         self._acted = acted
         self._acted_before: int | None = None
         self._has_told = False
-        self._noticer = Noticer.over(pages.window + 1)
+        self._noticer = Noticer(pages.window + 1)
         self._rows: Iterator[Ani] = iter(())
         self._malformed: list[MalformedRow] = []
 

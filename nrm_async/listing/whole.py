@@ -49,16 +49,16 @@ async def read_inventory(source: Source, on_drift: OnDrift) -> Inventory:
     return attrs.evolve(inventory, elapsed=elapsed, started=started, ended=datetime.now(UTC))
 
 
-@attrs.define
 class _Read:
     """The passes over one inventory, and what they show together."""
 
-    source: Source
-    on_drift: OnDrift
-    seams: Seams = attrs.field(factory=Seams)
-    requests: int = 0
-    pages: int = 0
-    is_consistent: bool = False
+    def __init__(self, source: Source, on_drift: OnDrift) -> None:
+        self.source = source
+        self.on_drift = on_drift
+        self.seams = Seams()
+        self.requests = 0
+        self.pages = 0
+        self.is_consistent = False
 
     @property
     def readings(self) -> list[Reading]:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import attrs
 
+from nrm_async._values import Value
 from nrm_async.actions import Action, Activate, Pause, Remediate
 from nrm_async.models import Receipt
 from nrm_async.results.failure import error_from_plain, plain_error
@@ -20,8 +21,8 @@ ACTIONS: Final[Mapping[str, type[Pause | Activate | Remediate]]] = {
 _LONGEST_INPUT: Final = 1_000  # characters of an input that is no number
 
 
-@attrs.frozen(kw_only=True)
-class ResultRecord:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class ResultRecord(Value):
     """One row of a saved report.
 
     Attributes:

@@ -7,15 +7,13 @@ from typing import Any, overload
 
 import attrs
 
-from nrm_async._tables import columns_of
-from nrm_async._tables.arrow import table
+from nrm_async._values import Value
 from nrm_async.errors import BatchError, InvalidRequestError
-from nrm_async.results.record import ResultRecord, record_of
 from nrm_async.results.result import CallResult, Failed, Outcome, Succeeded
 
 
-@attrs.frozen
-class BatchReport(Sequence[CallResult]):
+@attrs.frozen(eq=False, repr=False)
+class BatchReport(Value, Sequence[CallResult]):
     """The results of a batch, one for each input, in input order.
 
     Attributes:
@@ -104,7 +102,10 @@ class BatchReport(Sequence[CallResult]):
             >>> BatchReport(()).to_arrow().column_names[:3]
             ['index', 'ani', 'action']
         """
-        return table(columns_of(ResultRecord), map(record_of, self.results))
+        from nrm_async._tables.arrow import table  # noqa: PLC0415 - few programs need it
+        from nrm_async.results.record import ResultRecord, record_of  # noqa: PLC0415 - likewise
+
+        return table(ResultRecord, map(record_of, self.results))
 
 
 def _is_retryable(result: Failed) -> bool:

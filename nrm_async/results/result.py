@@ -9,6 +9,7 @@ from typing import ClassVar, Final, Literal, TypeAlias
 
 import attrs
 
+from nrm_async._values import Value
 from nrm_async.actions import Action
 from nrm_async.errors import (
     AuthenticationError,
@@ -64,8 +65,8 @@ def outcome_of(error: NRMError) -> Outcome:
     return Outcome.NOT_APPLIED if isinstance(error, _PROOFS) else Outcome.UNKNOWN
 
 
-@attrs.frozen(kw_only=True)
-class _Result:
+@attrs.frozen(kw_only=True, eq=False, repr=False)
+class _Result(Value):
     """What every result carries.
 
     Attributes:
@@ -95,7 +96,7 @@ class _Result:
             return f"<{type(self.input).__name__}>"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Succeeded(_Result):
     """The action was applied: ``APPLIED`` or ``CONFIRMED``.
 
@@ -107,7 +108,7 @@ class Succeeded(_Result):
     receipt: Receipt
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class Failed(_Result):
     """The action was ``REJECTED``, ``NOT_APPLIED``, or its outcome is ``UNKNOWN``.
 
