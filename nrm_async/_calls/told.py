@@ -16,7 +16,7 @@ from nrm_async.results import CallResult, Outcome
 T = TypeVar("T")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Beginning:
     """What was told at the beginning of a call, and when."""
 

@@ -18,7 +18,7 @@ class _Curve(Protocol):
         """Calls per second now, where so many a second were really sent lately."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Free:
     """Nothing was refused yet: calls are not spaced."""
 
@@ -28,7 +28,7 @@ class _Free:
         return inf
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Search:
     """Twice as much each second, and no sooner than a few calls can tell whether it is borne.
 
@@ -60,7 +60,7 @@ class _Search:
         return _Search(level, now, self.turn + 1)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Climb:
     """Evenly from what was borne to what was refused, then faster and faster, as CUBIC."""
 

@@ -22,7 +22,7 @@ from nrm_async.stats import BreakerState, ClientStats
 T = TypeVar("T")
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Tally:
     """What has been counted so far."""
 

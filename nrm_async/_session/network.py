@@ -34,7 +34,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=Forks.add)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Network:
     """What exists only inside an event loop."""
 

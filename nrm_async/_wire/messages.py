@@ -16,7 +16,7 @@ from nrm_async.errors import InvalidRequestError
 MAX_PAGE_SIZE: Final = 1000  # NRM API documentation, GET /anis; also its default
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Request:
     """One request, ready to be sent as often as need be.
 
@@ -75,7 +75,7 @@ def action_request(action: Action) -> Request:
     )
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Response:
     """One answer, read to its end.
 
@@ -88,8 +88,8 @@ class Response:
 
     status: int
     body: bytes
-    headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    scrub: Callable[[str], str] = attrs.field(default=str, repr=False, eq=False)
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+    scrub: Callable[[str], str] = str
 
     @property
     def request_id(self) -> str | None:

@@ -73,7 +73,7 @@ def _check_number(name: str, value: object, *, most: float) -> None:
         raise InvalidRequestError(f"{name} must be a number from 0 to {most:g}, not {value!r}")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class BatchOptions:
     """How a batch is run.
 
