@@ -5,14 +5,12 @@ many rows inserted as deleted leave all totals as they were. It says what it saw
 """
 
 from collections import deque
-from typing import Final
+from collections.abc import Set as AbstractSet
 
 import attrs
 
 from nrm_async._values import Value
 from nrm_async.models import Ani, AniPage
-
-_NEITHER: Final[frozenset[str]] = frozenset()
 
 
 @attrs.frozen(eq=False, repr=False)
@@ -59,6 +57,30 @@ class Drift(Value):
         return self.ended and len(self.totals) == 1 and self.came != self.totals[0]
 
 
+class _Recent:
+    """The ids of the last so many pages: a shift repeats rows on neighbours.
+
+    So there is no need to remember a whole listing.
+    """
+
+    def __init__(self, pages: int) -> None:
+        self._most = pages
+        self._pages: deque[set[str]] = deque()  # each id is on the last page that had it
+        self._ids = set[str]()
+
+    def add(self, ids: set[str]) -> AbstractSet[str]:
+        """Take the ids of the next page; those of them that had come already."""
+        again = ids & self._ids
+        if again:
+            for page in self._pages:
+                page.difference_update(again)
+        self._pages.append(ids)
+        self._ids |= ids
+        if len(self._pages) > self._most:
+            self._ids -= self._pages.popleft()
+        return again
+
+
 class Noticer:
     """Looks at the pages of a stream in order.
 
@@ -66,15 +88,13 @@ class Noticer:
         pages: How many of them it remembers.
 
     Attributes:
-        recent: The ids of the pages just before: a shift repeats rows on neighbours, so there
-            is no need to remember a whole listing.
         repeats: Ids on the last page that had come already.
         drift: What was noticed so far.
     """
 
     def __init__(self, pages: int) -> None:
-        self.recent: deque[frozenset[str]] = deque(maxlen=pages)
-        self.repeats = _NEITHER
+        self._recent = _Recent(pages)
+        self.repeats: AbstractSet[str] = frozenset()
         self.drift = Drift()
         self._page = 0
         self._size = 0
@@ -82,10 +102,9 @@ class Noticer:
 
     def observe(self, page: AniPage) -> None:
         """Take the next page."""
-        ids = frozenset([str(row.id) for row in page.data])
-        self.repeats = ids & _NEITHER.union(*self.recent)
+        ids = {str(row.id) for row in page.data}
+        self.repeats = self._recent.add(ids)
         twice = len(self.repeats) + len(page.data) - len(ids)
-        self.recent.append(ids)
         size = len(page.data) + len(page.malformed)
         self.drift = attrs.evolve(
             self.drift,
