@@ -1,6 +1,7 @@
 """The benchmarks run, and what they say of an aim is so."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.measuring import Aim, Figure, Took, compared
+from benchmarks.pages import ROWS
+from benchmarks.typescript import typescript
 
 ROOT = Path(__file__).parent.parent
 
@@ -35,6 +38,27 @@ def test_an_unknown_part_is_refused() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "cals" in done.stderr
+
+
+DRIVEN = """
+const known = (url, key) => { if (url !== "http://u" || key !== "k") throw new Error("not told"); };
+export const pauses = async (url, key, phones) => (known(url, key), new Set(phones).size);
+export const pages = async (url, key, count) => (known(url, key), count * %d);
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="there is no Node")
+@pytest.mark.parametrize(("what", "units"), [("pauses", 7), ("pages", 7 * ROWS)])
+async def test_an_sdk_in_typescript_is_driven(tmp_path: Path, what: str, units: int) -> None:
+    """It is told where to, the key and what to do, and what it did is counted and timed."""
+    module = tmp_path / "sdk.mjs"
+    module.write_text(DRIVEN % ROWS)
+    took = await typescript(module.as_uri(), what, "http://u", "k", 7, 2)
+    assert took.units == units
+    assert took.wall > 0
+    module.write_text(DRIVEN.replace("size", "length") % (ROWS + 1))
+    with pytest.raises(RuntimeError, match="module failed"):
+        await typescript(module.as_uri(), what, "http://u", "k", 7, 2)
 
 
 @pytest.mark.parametrize(
