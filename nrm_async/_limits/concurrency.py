@@ -16,6 +16,8 @@ class ConcurrencyLimit:
 
     # As TCP's initial window (RFC 6928).
     START: Final = 10
+    # With a whole one, as TCP's, the first refusal comes so far above a cap of 20 at once that 90 %
+    # of it are not reached in two minutes, where each refusal names a second to wait.
     _GROWTH: Final = 0.5
     # An answer that took longer than twice the usual is no reason to send more.
     _SLOW: Final = 2.0
