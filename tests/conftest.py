@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, TypeAlias
+from unittest import mock
 
 import attrs
 import pytest
@@ -62,9 +63,9 @@ def pytest_asyncio_loop_factories(
 
 
 def pytest_configure() -> None:
-    """Send everything through aiohttp's session where NRM_TEST_WAY says so."""
-    if os.environ.get("NRM_TEST_WAY") == "session":
-        pytest.MonkeyPatch().setattr(transport, "knows", lambda _session: False)
+    """Send everything through aiohttp's session where NRM_TEST_PATH says so."""
+    if os.environ.get("NRM_TEST_PATH") == "session":
+        mock.patch.object(transport, "is_supported", return_value=False).start()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

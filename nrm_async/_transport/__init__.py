@@ -6,16 +6,16 @@ exception gets out of here, because their ``repr`` holds the headers, and so the
 
 ::
 
-    transport  sends a request, by one of the two ways, and says what became of it
-    direct     the short way: aiohttp's connections and parser, without its session
-    course     one exchange that goes the short way, and those that begin together
-    by_session the long way, through aiohttp's session: one that was lent, a proxy, a mock
-    session    how a session of our own is made and dropped, and whether another's is safe
-    connector  aiohttp's connector, which knows the moment before anything was sent
-    sight      what is seen of an exchange while it is under way
-    body       an answer's body, read to its end, but not without end
-    faults     what an exception proves
-    scrub      secrets taken out of what comes back
+    transport   sends a request, on one of two paths, and says what became of it
+    direct      the direct path: aiohttp's connections and parser, without its session
+    exchange    one exchange on one connection, on the direct path
+    by_session  the path through aiohttp's session: one that was lent, a proxy, a mock
+    session     how a session of our own is made and dropped, and whether another's is safe
+    connector   aiohttp's connector, which knows the moment before anything was sent
+    progress    what is known of an exchange while it is under way
+    body        an answer's body, read to its end, but not without end
+    faults      what an exception proves
+    scrub       secrets taken out of what comes back
 """
 
 from nrm_async._transport.session import HTTPSession, verifies_tls

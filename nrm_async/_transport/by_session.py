@@ -1,18 +1,18 @@
-"""The long way: through aiohttp's session, with all that it has to offer."""
+"""The path through aiohttp's session, with all that it has to offer."""
 
 from typing import Final
 
 import aiohttp
 
 from nrm_async._transport.body import READ_AHEAD, read_body
+from nrm_async._transport.progress import Progress
 from nrm_async._transport.scrub import Scrubber
-from nrm_async._transport.sight import Sight
 from nrm_async._wire import Request, Response
 from nrm_async.config import Settings
 from nrm_async.errors import NRMError
 
 
-class SessionWay:
+class SessionPath:
     """Exchanges through a session's public ``request``: what proxies, tracing and mocks need."""
 
     def __init__(
@@ -30,11 +30,11 @@ class SessionWay:
         }
 
     async def exchange(
-        self, request: Request, sight: Sight, scrub: Scrubber
+        self, request: Request, progress: Progress, scrub: Scrubber
     ) -> Response | NRMError:
         """Send once and read the answer to its end; exceptions are aiohttp's own."""
         if request.repeatable:
-            sight.tracker = aiohttp.UploadTracker()
+            progress.tracker = aiohttp.UploadTracker()
         async with self._session.request(
             request.method,
             self._base_url + request.path,
@@ -46,11 +46,11 @@ class SessionWay:
             allow_redirects=False,
             raise_for_status=False,
             read_bufsize=READ_AHEAD,
-            upload_tracker=sight.tracker,
+            upload_tracker=progress.tracker,
             # A lent session's middlewares might send an action twice, and nobody would know.
             middlewares=None if request.repeatable else (),
         ) as answer:
-            sight.status = answer.status
+            progress.status = answer.status
             body = await read_body(answer.content, request, answer.status)
             if isinstance(body, NRMError):
                 answer.close()

@@ -6,15 +6,15 @@ from typing import Any, Final
 
 import aiohttp
 
-from nrm_async._transport.sight import in_sight
+from nrm_async._transport.progress import in_progress
 
 
 def make_socket(address: aiohttp.connector.AddrInfoType) -> socket.socket:
     """Make a socket for the exchange that this task is in."""
     family, kind, protocol, _name, _address = address
     sock = socket.socket(family, kind, protocol)
-    if (sight := in_sight.get()) is not None:
-        sight.made.append(sock)
+    if (progress := in_progress.get()) is not None:
+        progress.made.append(sock)
     return sock
 
 
@@ -29,7 +29,8 @@ def _let_go(made: list[socket.socket]) -> None:
             sock.detach()
 
 
-_UNCLEAN_AT_MOST: Final = 3
+# A server that greets every new connection is not worth more tries.
+_MOST_STALE: Final = 4
 
 
 class Connector(aiohttp.TCPConnector):
@@ -40,37 +41,38 @@ class Connector(aiohttp.TCPConnector):
     """
 
     async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
-        sight = in_sight.get()
-        if sight is None:
+        progress = in_progress.get()
+        if progress is None:
             return await super().connect(*args, **kwargs)
-        sight.flight.is_exposed = False
+        progress.flight.is_exposed = False
         try:
             connection = await super().connect(*args, **kwargs)
-            if _is_unclean(connection):
-                connection = await self._connect_cleanly(connection, *args, **kwargs)
+            if _is_stale(connection):
+                connection = await self._another(connection, *args, **kwargs)
         except Exception:
-            _let_go(sight.made)
+            _let_go(progress.made)
             raise
         finally:
-            sight.made.clear()
-        sight.flight.is_exposed = True
+            progress.made.clear()
+        progress.flight.is_exposed = True
         return connection
 
-    async def _connect_cleanly(
-        self, connection: aiohttp.connector.Connection, *args: Any, **kwargs: Any
+    async def _another(
+        self, stale: aiohttp.connector.Connection, *args: Any, **kwargs: Any
     ) -> aiohttp.connector.Connection:
-        """Pass over kept connections on which something has come that nobody asked for.
+        """A connection in the place of one on which something has come that nobody asked for.
 
-        It would be taken for the answer to the next request. A server that greets every new
-        connection is not worth more tries.
+        It would be taken for the answer to the next request.
         """
-        for _ in range(_UNCLEAN_AT_MOST):
-            connection.close()
+        for _ in range(_MOST_STALE - 1):
+            stale.close()
             connection = await super().connect(*args, **kwargs)
-            if not _is_unclean(connection):
-                break
-        return connection
+            if not _is_stale(connection):
+                return connection
+            stale = connection
+        stale.close()
+        raise aiohttp.ClientConnectionResetError("the server speaks before it is asked")
 
 
-def _is_unclean(connection: aiohttp.connector.Connection) -> bool:
+def _is_stale(connection: aiohttp.connector.Connection) -> bool:
     return connection.protocol is not None and connection.protocol.should_close

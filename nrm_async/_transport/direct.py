@@ -1,4 +1,4 @@
-"""The short way: aiohttp's connections and its parser, without its session.
+"""The direct path: aiohttp's connections and its parser, without its session.
 
 A session serves redirects, cookies, authentication, tracing, middlewares and bodies of any kind.
 None of that is for this API, and it takes most of the time of a call. So here a connection is
@@ -7,18 +7,18 @@ aiohttp's own protocol, as its session does it.
 
 What was tried to make a call short (CPython 3.11, CPU of one pause, 50 in flight, nginx; all with
 the same decoding, in µs): bare calls of aiohttp's session 74, of which its tracing would add 15 to
-20; with a ``request_class`` that makes requests cheaply 67; this way 19, and 22 with a timer. All
-of this client came to 125 through the session, to 82 this way, to 64 when the requests of one
-turn of the event loop are written together (see ``course``). A short answer that is there is taken
-without an iterator, 2 µs; reading 1 MiB ahead takes a tenth off a page, more off a compressed one.
-Answers come compressed, which aiohttp asks for by itself: a page shrinks twelvefold for 0.5 ms of
-zlib, and the 520 kB saved take 40 ms at 100 Mbit/s. isal would do it in 0.2 ms, but aiohttp has
-one backend for the whole program, so choosing it (``aiohttp.set_zlib_backend``) is the program's
-business.
+20; with a ``request_class`` that makes requests cheaply 67; this path 19, and 22 with a timer. To
+write the requests of one turn of the event loop together takes a tenth off a call where the server
+is on the same machine, because it is woken less often, and nothing elsewhere: it is not done. A
+short answer that is there is taken without an iterator, 2 µs; reading 1 MiB ahead takes a tenth off
+a page, more off a compressed one. Answers come compressed, which aiohttp asks for by itself: a page
+shrinks twelvefold for 0.5 ms of zlib, and the 520 kB saved take 40 ms at 100 Mbit/s. isal would do
+it in 0.2 ms, but aiohttp has one backend for the whole program, so choosing it
+(``aiohttp.set_zlib_backend``) is the program's business.
 """
 
 import asyncio
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any, Final
 
 import aiohttp
@@ -26,9 +26,9 @@ import aiohttp.client
 from yarl import URL
 
 from nrm_async._transport.body import read_body
-from nrm_async._transport.course import Burst, Course
+from nrm_async._transport.exchange import Exchange
+from nrm_async._transport.progress import Progress
 from nrm_async._transport.scrub import Scrubber
-from nrm_async._transport.sight import Sight
 from nrm_async._wire import Request, Response
 from nrm_async.config import Settings
 from nrm_async.errors import NRMError
@@ -50,22 +50,24 @@ _METHODS: Final = ("request", "_request")
 _GENUINE: Final = tuple(_genuine(name) for name in _METHODS)
 
 
-def knows(session: aiohttp.ClientSession) -> bool:
+def is_supported(session: aiohttp.ClientSession) -> bool:
     """Whether all that this session does is known: this aiohttp, and nobody listening in."""
     is_known = aiohttp.__version__.startswith(_KNOWN_VERSIONS) and None not in _GENUINE
     return is_known and not session.trace_configs
 
 
-def is_genuine(session: aiohttp.ClientSession) -> bool:
+def is_unpatched(session: aiohttp.ClientSession) -> bool:
     """Whether the session's methods are aiohttp's at this moment: mocks stand in their place."""
-    request, inner = _GENUINE
-    return (
-        getattr(session.request, "__func__", None) is request
-        and getattr(session._request, "__func__", None) is inner  # noqa: SLF001 - mocked there
+    # Mocks stand in the place of the second.
+    methods: Any = session.request, session._request  # noqa: SLF001
+    return all(
+        # Wrappers have the very attributes of what they wrap, but not its type.
+        type(method) is MethodType and method.__func__ is genuine
+        for method, genuine in zip(methods, _GENUINE, strict=True)
     )
 
 
-class DirectWay:
+class DirectPath:
     """Exchanges over connections of aiohttp's connector."""
 
     def __init__(
@@ -89,25 +91,24 @@ class DirectWay:
             loop=self._loop,
             session=session,
         )
-        self._burst = Burst(self._loop)
         self._heads: dict[str, bytes] = {}  # of requests that differ in their bodies only
 
     async def exchange(
-        self, request: Request, sight: Sight, scrub: Scrubber
+        self, request: Request, progress: Progress, scrub: Scrubber
     ) -> Response | NRMError:
         """Send once and read the answer to its end; exceptions are aiohttp's own."""
-        began = self._loop.time()
+        deadline = self._loop.time() + self._attempt
         connection = await self._connector.connect(self._pattern, [], self._timeout)
-        course = Course(connection, sight.flight)
+        exchange = Exchange(connection, progress.flight, self._loop, deadline)
         try:
-            course.prepare(self._bytes_of(request), self._loop, began + self._attempt)
-            self._burst.add(course)
-            message, content = await course.answer()
-            sight.status = message.code
+            exchange.prepare()
+            exchange.write(self._bytes_of(request))  # not kept in a variable: it holds the key
+            message, content = await exchange.answer()
+            progress.status = message.code
             body = await read_body(content, request, message.code)
-            course.is_whole = isinstance(body, bytes)
+            exchange.is_whole = isinstance(body, bytes)
         finally:
-            course.end()
+            exchange.end()
         if isinstance(body, NRMError):
             return body
         return scrub.response(message.code, body, message.headers)

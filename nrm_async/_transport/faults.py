@@ -8,15 +8,15 @@ from typing import Final
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
+from nrm_async._transport.progress import Progress
 from nrm_async._transport.scrub import Scrubber
-from nrm_async._transport.sight import Sight
 from nrm_async._wire import Request, printable
 from nrm_async.errors import ClientTimeoutError, NotSentError, NRMError, TransportError
 
 
-def fault_of(error: Exception, request: Request, sight: Sight, scrub: Scrubber) -> NRMError:
+def fault_of(error: Exception, request: Request, progress: Progress, scrub: Scrubber) -> NRMError:
     """The error to hand on for an exchange that ended in this exception."""
-    flight = sight.flight
+    flight = progress.flight
     seen = printable(scrub.text(_describe(error)), 300)
     if isinstance(error, _NOT_SENT) or not flight.is_exposed:
         flight.is_exposed = False
@@ -24,9 +24,11 @@ def fault_of(error: Exception, request: Request, sight: Sight, scrub: Scrubber) 
     elif isinstance(error, TimeoutError) and request.repeatable:
         fault = ClientTimeoutError(f"no complete answer in time: {seen}")
     else:
-        after = "" if sight.status is None else f" after the headers of an HTTP {sight.status}"
+        after = (
+            "" if progress.status is None else f" after the headers of an HTTP {progress.status}"
+        )
         fault = TransportError(f"no usable answer{after}: {seen}")
-    fault.seen, fault.status = type(error).__name__, sight.status
+    fault.seen, fault.status = type(error).__name__, progress.status
     return fault
 
 

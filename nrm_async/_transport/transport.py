@@ -7,12 +7,12 @@ from typing import Final
 import aiohttp
 
 from nrm_async._flight import Flight
-from nrm_async._transport.by_session import SessionWay
-from nrm_async._transport.direct import DirectWay, is_genuine, knows
+from nrm_async._transport.by_session import SessionPath
+from nrm_async._transport.direct import DirectPath, is_supported, is_unpatched
 from nrm_async._transport.faults import fault_of
+from nrm_async._transport.progress import Progress, in_progress
 from nrm_async._transport.scrub import Scrubber
 from nrm_async._transport.session import HTTPSession, drop, most_connections, new_session
-from nrm_async._transport.sight import Sight, in_sight
 from nrm_async._wire import Request, Response
 from nrm_async.config import Settings, Timeouts
 from nrm_async.errors import ClientStateError, NRMError
@@ -35,10 +35,10 @@ class Transport:
         self._is_lent = lent is not None
         self._session = session = lent if lent is not None else new_session(settings)
         timeout = _client_timeout(settings.timeouts)
-        self._session_way = SessionWay(settings, session, timeout)
-        self._direct_way = None
-        if not self._is_lent and settings.proxy is None and knows(session):
-            self._direct_way = DirectWay(settings, session, timeout)
+        self._session_path = SessionPath(settings, session, timeout)
+        self._direct_path = None
+        if not self._is_lent and settings.proxy is None and is_supported(session):
+            self._direct_path = DirectPath(settings, session, timeout)
         self._scrub = Scrubber(settings)
         if not self._is_lent:
             # However the client is lost, forgotten or left at exit, aiohttp has no unclosed
@@ -59,25 +59,25 @@ class Transport:
             return ClientStateError(LENT_CLOSED if self._is_lent else "the client was closed")
         flight.attempts += 1
         flight.is_exposed = True  # until our own connector knows better
-        sight = Sight(flight)
-        token = in_sight.set(sight)
+        progress = Progress(flight)
+        token = in_progress.set(progress)
         try:
-            return await self._way().exchange(request, sight, self._scrub)
+            return await self._path().exchange(request, progress, self._scrub)
         except asyncio.CancelledError as cancelled:
             # The frames of aiohttp hold the key in their local variables.
             raise cancelled.with_traceback(None) from None
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the result must say so
-            return fault_of(error, request, sight, self._scrub)
+            return fault_of(error, request, progress, self._scrub)
         finally:
-            in_sight.reset(token)
+            in_progress.reset(token)
             # aiohttp itself repeats a read whose connection died under it: that counts too.
-            if sight.tracker is not None and sight.tracker.attempts > 1:
-                flight.attempts += sight.tracker.attempts - 1
+            if progress.tracker is not None and progress.tracker.attempts > 1:
+                flight.attempts += progress.tracker.attempts - 1
 
-    def _way(self) -> DirectWay | SessionWay:
-        if self._direct_way is not None and is_genuine(self._session):
-            return self._direct_way
-        return self._session_way
+    def _path(self) -> DirectPath | SessionPath:
+        if self._direct_path is not None and is_unpatched(self._session):
+            return self._direct_path
+        return self._session_path
 
     async def aclose(self) -> None:
         """Close the session, unless it was lent. Safe to call twice."""

@@ -197,7 +197,7 @@ async def test_faults_12_no_send_goes_uncounted(server: FaultServer, how: Ending
         await check_next_call(client, server)
 
 
-@pytest.mark.skipif(os.environ.get("NRM_TEST_WAY") == "session", reason="a session repeats reads")
+@pytest.mark.skipif(os.environ.get("NRM_TEST_PATH") == "session", reason="a session repeats reads")
 @either_ending
 async def test_faults_12_a_read_is_sent_no_more_often_than_asked(
     server: FaultServer, client: NRMClient, how: Ending

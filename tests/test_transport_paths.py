@@ -1,4 +1,4 @@
-"""The two ways to the API: the short one by default, aiohttp's session where somebody needs it."""
+"""The two paths to the API: the direct one, and aiohttp's session where somebody needs it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -11,9 +11,8 @@ from aioresponses import aioresponses
 
 from nrm_async import NotSentError, NRMClient, Outcome, Receipt, RejectedError, RetryPolicy
 from nrm_async._transport import direct, transport
-from nrm_async._transport.by_session import SessionWay
-from nrm_async._transport.course import Burst
-from nrm_async._transport.direct import DirectWay
+from nrm_async._transport.by_session import SessionPath
+from nrm_async._transport.direct import DirectPath
 from tests.conftest import API_KEY, StubAPI
 
 ANI = "2345678901"
@@ -22,41 +21,41 @@ PAUSED = {"status": "paused", "ani": ANI}
 
 @pytest.fixture(autouse=True)
 def chosen_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The way is what is tested here, so nobody may have chosen it for all tests."""
-    monkeypatch.setattr(transport, "knows", direct.knows)
+    """The path is what is tested here, so nobody may have chosen it for all tests."""
+    monkeypatch.setattr(transport, "is_supported", direct.is_supported)
 
 
 @pytest.fixture
-def ways(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The ways that requests take, one after the other."""
+def paths(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The paths that requests take, one after the other."""
     taken: list[str] = []
 
-    def spy(way: type[Any]) -> None:
-        exchange = way.exchange
+    def spy(path: type[Any]) -> None:
+        exchange = path.exchange
 
         async def spied(self: Any, *args: Any) -> Any:
-            taken.append(way.__name__)
+            taken.append(path.__name__)
             return await exchange(self, *args)
 
-        monkeypatch.setattr(way, "exchange", spied)
+        monkeypatch.setattr(path, "exchange", spied)
 
-    spy(DirectWay)
-    spy(SessionWay)
+    spy(DirectPath)
+    spy(SessionPath)
     yield taken
     assert taken, "no request was sent"
 
 
-async def test_the_short_way_is_the_usual_one(stub_api: StubAPI, ways: list[str]) -> None:
+async def test_the_direct_path_is_the_usual_one(stub_api: StubAPI, paths: list[str]) -> None:
     """A client that has its own session sends actions and reads without it."""
     stub_api.reply(PAUSED)
     async with NRMClient(API_KEY, base_url=stub_api.url) as nrm:
         await nrm.pause(ANI)
         stub_api.reply({"data": []})
         await nrm.list_anis()
-    assert set(ways) == {"DirectWay"}
+    assert set(paths) == {"DirectPath"}
 
 
-async def test_a_lent_session_is_used(stub_api: StubAPI, ways: list[str]) -> None:
+async def test_a_lent_session_is_used(stub_api: StubAPI, paths: list[str]) -> None:
     """It may have tracing, cookies, middlewares and a connector of its own."""
     stub_api.reply(PAUSED)
     async with (
@@ -64,22 +63,22 @@ async def test_a_lent_session_is_used(stub_api: StubAPI, ways: list[str]) -> Non
         NRMClient(API_KEY, base_url=stub_api.url, session=session) as nrm,
     ):
         await nrm.pause(ANI)
-    assert ways == ["SessionWay"]
+    assert paths == ["SessionPath"]
 
 
 async def test_another_version_of_aiohttp_is_used_as_it_is(
-    stub_api: StubAPI, ways: list[str], monkeypatch: pytest.MonkeyPatch
+    stub_api: StubAPI, paths: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its sessions may do something that is not known here."""
     monkeypatch.setattr(aiohttp, "__version__", "3.99.0")
     stub_api.reply(PAUSED)
     async with NRMClient(API_KEY, base_url=stub_api.url) as nrm:
         await nrm.pause(ANI)
-    assert ways == ["SessionWay"]
+    assert paths == ["SessionPath"]
 
 
 async def test_instrumented_sessions_are_used(
-    stub_api: StubAPI, ways: list[str], monkeypatch: pytest.MonkeyPatch
+    stub_api: StubAPI, paths: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who adds tracing to every session of a program, as telemetry does, sees our requests."""
     seen: list[str] = []
@@ -99,10 +98,10 @@ async def test_instrumented_sessions_are_used(
     async with NRMClient(API_KEY, base_url=stub_api.url) as nrm:
         await nrm.pause(ANI)
     assert seen == ["POST"]
-    assert ways == ["SessionWay"]
+    assert paths == ["SessionPath"]
 
 
-async def test_a_mock_that_comes_later_is_asked(stub_api: StubAPI, ways: list[str]) -> None:
+async def test_a_mock_that_comes_later_is_asked(stub_api: StubAPI, paths: list[str]) -> None:
     """As soon as a mock stands in the session's place nothing gets past it, and after it all."""
     stub_api.reply(PAUSED)
     async with NRMClient(API_KEY, base_url=stub_api.url) as nrm:
@@ -112,29 +111,55 @@ async def test_a_mock_that_comes_later_is_asked(stub_api: StubAPI, ways: list[st
             with pytest.raises(RejectedError, match="mocked"):
                 await nrm.pause(ANI)
         await nrm.pause(ANI)
-    assert ways == ["DirectWay", "SessionWay", "DirectWay"]
+    assert paths == ["DirectPath", "SessionPath", "DirectPath"]
     assert len(stub_api.requests) == 2
 
 
+class Transparent:
+    """Stands around a function, and passes for it, bound and unbound, as those of wrapt do."""
+
+    def __init__(self, wrapped: Any, note: Callable[[], None]) -> None:
+        self._wrapped, self._note = wrapped, note
+
+    def __get__(self, instance: object, owner: object) -> "Transparent":
+        return Transparent(self._wrapped.__get__(instance, owner), self._note)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wrapped, name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._note()
+        return self._wrapped(*args, **kwargs)
+
+
+def plain(wrapped: Any, note: Callable[[], None]) -> Any:
+    """A function around a function."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        note()
+        return wrapped(*args, **kwargs)
+
+    return call
+
+
+@pytest.mark.parametrize("wrapper", [plain, Transparent])
 @pytest.mark.parametrize("name", ["request", "_request"])
 async def test_what_wraps_a_session_method_is_called(
-    stub_api: StubAPI, ways: list[str], monkeypatch: pytest.MonkeyPatch, name: str
+    stub_api: StubAPI,
+    paths: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    wrapper: Callable[[Any, Callable[[], None]], Any],
 ) -> None:
-    """Whichever of the session's methods a recorder of requests has wrapped."""
+    """Whichever of the session's methods a recorder of requests has wrapped, and in which way."""
+    calls: list[None] = []
     method = getattr(aiohttp.ClientSession, name)
-    called = 0
-
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        nonlocal called
-        called += 1
-        return method(*args, **kwargs)
-
-    monkeypatch.setattr(aiohttp.ClientSession, name, wrapped)
+    monkeypatch.setattr(aiohttp.ClientSession, name, wrapper(method, lambda: calls.append(None)))
     stub_api.reply(PAUSED)
     async with NRMClient(API_KEY, base_url=stub_api.url) as nrm:
         await nrm.pause(ANI)
-    assert called == 1
-    assert ways == ["SessionWay"]
+    assert len(calls) == 1
+    assert paths == ["SessionPath"]
 
 
 # --- what goes over the wire ---------------------------------------------------------------------
@@ -154,7 +179,7 @@ async def requests_of(nrm: NRMClient, stub_api: StubAPI) -> list[tuple[Any, ...]
     ]
 
 
-async def test_both_ways_send_the_same(stub_api: StubAPI, ways: list[str]) -> None:
+async def test_both_paths_send_the_same(stub_api: StubAPI, paths: list[str]) -> None:
     """Method, path, query, headers and body are the same to the byte."""
     async with NRMClient(API_KEY, base_url=stub_api.url, user_agent="dialer/2") as nrm:
         short = await requests_of(nrm, stub_api)
@@ -169,7 +194,7 @@ async def test_both_ways_send_the_same(stub_api: StubAPI, ways: list[str]) -> No
         "/nrm/pause",
         "/nrm/anis?page=3&page_size=1000&number=2345",
     ]
-    assert set(ways) == {"DirectWay", "SessionWay"}
+    assert set(paths) == {"DirectPath", "SessionPath"}
 
 
 Handle: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -216,7 +241,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @pytest.mark.parametrize("before", [EARLY, CONTINUE, CONTINUE + EARLY], ids=["103", "100", "both"])
-async def test_interim_answers_are_not_the_answer(ways: list[str], before: bytes) -> None:
+async def test_interim_answers_are_not_the_answer(paths: list[str], before: bytes) -> None:
     """What comes before the final status is passed over, and the connection is kept."""
     async with (
         answering(before + ANSWER, ANSWER) as (url, came),
@@ -225,10 +250,10 @@ async def test_interim_answers_are_not_the_answer(ways: list[str], before: bytes
         for _ in range(2):
             assert isinstance(await nrm.pause(ANI), Receipt)
     assert len(came) == 2
-    assert set(ways) == {"DirectWay"}
+    assert set(paths) == {"DirectPath"}
 
 
-async def test_switching_protocols_is_no_yes(ways: list[str]) -> None:
+async def test_switching_protocols_is_no_yes(paths: list[str]) -> None:
     """A 101 to a request that did not ask for it proves nothing, and nobody waits for more."""
     upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
     async with (
@@ -237,11 +262,11 @@ async def test_switching_protocols_is_no_yes(ways: list[str]) -> None:
     ):
         (result,) = await nrm.pause_many([ANI])
     assert result.outcome is Outcome.UNKNOWN
-    assert ways == ["DirectWay"]
+    assert paths == ["DirectPath"]
 
 
 async def test_a_connection_that_closes_before_its_use_has_sent_nothing(
-    stub_api: StubAPI, ways: list[str], monkeypatch: pytest.MonkeyPatch
+    stub_api: StubAPI, paths: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Found closed before a byte was written to it: even a remediation is sent again."""
     stub_api.reply({"status": "received request", "ani": ANI})
@@ -262,38 +287,16 @@ async def test_a_connection_that_closes_before_its_use_has_sent_nothing(
         (result,) = await nrm.remediate_many([ANI])
     assert (result.outcome, result.attempts) == (Outcome.APPLIED, 2)
     assert len(stub_api.requests) == 1
-    assert ways == ["DirectWay", "DirectWay"]
+    assert paths == ["DirectPath", "DirectPath"]
 
 
 STALE = b'{"success": false, "message": "stale"}'
 REFUSED = b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n%b" % (len(STALE), STALE)
 
 
-async def test_what_comes_before_the_request_is_no_answer_to_it(
-    stub_api: StubAPI, ways: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In the very turn of the loop before it is written: it is written to another connection."""
-    stub_api.reply({"status": "received request", "ani": ANI})
-    add, count = Burst.add, 0
-
-    def surprised(self: Burst, course: Any) -> None:
-        nonlocal count
-        count += 1
-        add(self, course)
-        if count == 1:
-            course._protocol.data_received(REFUSED)
-
-    monkeypatch.setattr(Burst, "add", surprised)
-    retry = RetryPolicy(base=0.001)
-    async with NRMClient(API_KEY, base_url=stub_api.url, retry=retry) as nrm:
-        (result,) = await nrm.remediate_many([ANI])
-    assert (result.outcome, result.attempts) == (Outcome.APPLIED, 2)
-    assert len(stub_api.requests) == 1
-    assert ways == ["DirectWay", "DirectWay"]
-
-
+@pytest.mark.parametrize("path", ["DirectPath", "SessionPath"])
 async def test_a_server_that_always_speaks_first_is_told_nothing(
-    ways: list[str], monkeypatch: pytest.MonkeyPatch
+    paths: list[str], monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     """What it says is not taken for an answer, and no action is sent to it."""
     came: list[bytes] = []
@@ -311,9 +314,10 @@ async def test_a_server_that_always_speaks_first_is_told_nothing(
         return connection
 
     monkeypatch.setattr(aiohttp.TCPConnector, "connect", greeted)
+    monkeypatch.setattr(transport, "is_supported", lambda _session: path == "DirectPath")
     retry = RetryPolicy(max_retries=2, base=0.001)
     async with serving(handle) as url, NRMClient(API_KEY, base_url=url, retry=retry) as nrm:
-        with pytest.raises(NotSentError, match="something came on it"):
+        with pytest.raises(NotSentError, match="speaks before it is asked"):
             await nrm.pause(ANI)
     assert not any(came)
-    assert ways == ["DirectWay"] * 3
+    assert paths == [path] * 3

@@ -9,7 +9,7 @@ import aiohttp
 from nrm_async._flight import Flight
 
 
-class Sight:
+class Progress:
     """What is seen of an exchange, for telling of it if it fails."""
 
     __slots__ = ("flight", "made", "status", "tracker")
@@ -23,5 +23,5 @@ class Sight:
         self.made: list[socket.socket] = []
 
 
-in_sight: Final[ContextVar[Sight | None]] = ContextVar("in_sight", default=None)
+in_progress: Final[ContextVar[Progress | None]] = ContextVar("in_progress", default=None)
 """The exchange that this task is in; the connector reports to it."""
