@@ -61,6 +61,8 @@ def can_confirm(action: Action, doubt: OutcomeUnknownError, now: datetime | None
 
 def shows_at_once(action: Action, now: datetime | None = None) -> bool:
     """Whether a number's status shows this action as soon as it is applied."""
+    if isinstance(action, Pause) and action.date is None:
+        return True
     if not isinstance(action, Pause | Activate):
         return False
     return action.date is None or not _is_after(action.date, now or datetime.now(UTC))

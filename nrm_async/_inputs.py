@@ -1,7 +1,7 @@
 """What callers hand to a batch, and how it becomes actions."""
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import attrs
 
@@ -61,6 +61,9 @@ def given_action(item: object) -> Action:
     )
 
 
+# A tuple: a union would be made anew for each input.
+_GIVEN: Final = (Action, Succeeded, Failed, BadInput)
+
 A = TypeVar("A", Pause, Activate, Remediate)
 
 
@@ -70,7 +73,7 @@ def preparer(kind: type[A], **options: Any) -> Callable[[object], A]:
     checked = {name: getattr(sample, name) for name in options}
 
     def prepare(item: Any) -> A:
-        if not isinstance(item, Action | Succeeded | Failed | BadInput):
+        if not isinstance(item, _GIVEN):
             made: A = kind(item, **checked)
             return made
         action = given_action(item)

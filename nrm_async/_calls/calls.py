@@ -5,8 +5,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-import attrs
-
 from nrm_async import listing
 from nrm_async._calls.known import LastKnown
 from nrm_async._calls.told import Telling
@@ -161,7 +159,7 @@ class Calls:
 
     async def _resend(self, network: Network, action: Action, flight: Flight) -> Receipt | NRMError:
         # One more is one more: a server that does not take it up is not asked yet again.
-        again = attrs.evolve(action_request(action), is_harmless_twice=False)
+        again = action_request(action, is_last=True)
         read = partial(read_receipt, action=action)
         return (await self._session.converse(network, again, read, flight)).value
 

@@ -46,24 +46,25 @@ def _genuine(name: str) -> object:
     return None
 
 
-_METHODS: Final = ("request", "_request")
-_GENUINE: Final = tuple(_genuine(name) for name in _METHODS)
+_REQUEST: Final = _genuine("request")
+_INNER: Final = _genuine("_request")
 
 
 def is_supported(session: aiohttp.ClientSession) -> bool:
     """Whether all that this session does is known: this aiohttp, and nobody listening in."""
-    is_known = aiohttp.__version__.startswith(_KNOWN_VERSIONS) and None not in _GENUINE
-    return is_known and not session.trace_configs
+    is_known = aiohttp.__version__.startswith(_KNOWN_VERSIONS)
+    return is_known and None not in (_REQUEST, _INNER) and not session.trace_configs
 
 
 def is_unpatched(session: aiohttp.ClientSession) -> bool:
     """Whether the session's methods are aiohttp's at this moment: mocks stand in their place."""
-    # Mocks stand in the place of the second.
-    methods: Any = session.request, session._request  # noqa: SLF001
-    return all(
-        # Wrappers have the very attributes of what they wrap, but not its type.
-        type(method) is MethodType and method.__func__ is genuine
-        for method, genuine in zip(methods, _GENUINE, strict=True)
+    public: Any = session.request
+    inner: Any = session._request  # noqa: SLF001 - where mocks stand
+    # Wrappers have the very attributes of what they wrap, but not its type.
+    return (
+        type(public) is type(inner) is MethodType
+        and public.__func__ is _REQUEST
+        and inner.__func__ is _INNER
     )
 
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-import attrs
 import msgspec
 
 from nrm_async.actions import Action, normalize_prefix
@@ -16,8 +15,7 @@ from nrm_async.errors import InvalidRequestError
 MAX_PAGE_SIZE: Final = 1000  # NRM API documentation, GET /anis; also its default
 
 
-@attrs.frozen(eq=False, repr=False)
-class Request:
+class Request(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One request, ready to be sent as often as need be.
 
     Attributes:
@@ -62,8 +60,11 @@ _FIELDS_SENT: Final = ("ani", "carrier", "note", "date")
 _encoder: Final = msgspec.json.Encoder()
 
 
-def action_request(action: Action) -> Request:
-    """Ask for an action; fields that are not set are left out, never sent as null."""
+def action_request(action: Action, *, is_last: bool = False) -> Request:
+    """Ask for an action; fields that are not set are left out, never sent as null.
+
+    One that is the last is not to be sent once more, whatever it is.
+    """
     body = {
         name: value for name in _FIELDS_SENT if (value := getattr(action, name, None)) is not None
     }
@@ -71,12 +72,11 @@ def action_request(action: Action) -> Request:
         "POST",
         action.path,
         body=_encoder.encode(body),
-        is_harmless_twice=action.is_harmless_twice,
+        is_harmless_twice=action.is_harmless_twice and not is_last,
     )
 
 
-@attrs.frozen(eq=False, repr=False)
-class Response:
+class Response(msgspec.Struct, frozen=True, eq=False, gc=False):
     """One answer, read to its end.
 
     Attributes:
@@ -88,7 +88,7 @@ class Response:
 
     status: int
     body: bytes
-    headers: Mapping[str, str] = attrs.field(factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     scrub: Callable[[str], str] = str
 
     @property

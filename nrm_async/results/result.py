@@ -28,6 +28,10 @@ from nrm_async.models import Receipt
 class Outcome(StrEnum):
     """What became of an action."""
 
+    # An enum's own hash is that of the member's name, so that a dict by outcomes could not be
+    # asked by their text, though the two are equal; and it is Python, for each result.
+    __hash__ = str.__hash__
+
     APPLIED = "applied"
     """The API said so: 2xx, JSON, the status of this action, this number."""
 
