@@ -88,7 +88,7 @@ def normalize_prefix(value: str) -> str:
 
 def phone_digits(name: str, value: object) -> str:
     """Strip a number's punctuation; what remains must be ASCII digits, at least one."""
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if type(value) is str and value.isascii() and value.isdigit():
         return value  # as nearly all are
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise InvalidRequestError(f"{name} must be text or a whole number, not {_kind(value)}")

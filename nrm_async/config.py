@@ -77,7 +77,7 @@ class ApiKey:
     __slots__ = ("_header",)
 
     def __init__(self, value: str) -> None:
-        self._header = _Redacted(f"Bearer {value}")
+        self._header = SecretStr(f"Bearer {value}")
 
     @classmethod
     def take(cls, value: object) -> "ApiKey | ConfigurationError":
@@ -103,13 +103,28 @@ class ApiKey:
         raise TypeError("an ApiKey is not pickled: give the key to each process")
 
 
-class _Redacted(str):
-    """A string that goes over the wire as it is and is shown as a placeholder."""
+class _Hidden:
+    """Goes over the wire as it is, is shown as a placeholder, and is not pickled."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
         return "'***'"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a secret is not pickled")
+
+
+class SecretStr(_Hidden, str):
+    """A text that shows nowhere."""
+
+    __slots__ = ()
+
+
+class SecretBytes(_Hidden, bytes):
+    """Bytes that show nowhere."""
+
+    __slots__ = ()
 
 
 def _key_problem(value: object) -> str | None:
@@ -319,7 +334,7 @@ def _proxy(value: object) -> str | None:
         valid = False
     if not valid:
         raise ConfigurationError("proxy must be an http or https URL with a host")
-    return _Redacted(value)
+    return SecretStr(value)
 
 
 def _user_agent(suffix: object) -> str:

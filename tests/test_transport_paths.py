@@ -1,18 +1,32 @@
 """The two paths to the API: the direct one, and aiohttp's session where somebody needs it."""
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from typing import Any, TypeAlias
+from unittest import mock
 
 import aiohttp
 import pytest
+from aiohttp.client_proto import ResponseHandler
 from aioresponses import aioresponses
 
-from nrm_async import NotSentError, NRMClient, Outcome, Receipt, RejectedError, RetryPolicy
-from nrm_async._transport import direct, transport
+from nrm_async import (
+    NotSentError,
+    NRMClient,
+    NRMError,
+    Outcome,
+    Receipt,
+    RejectedError,
+    RetryPolicy,
+)
+from nrm_async._flight import Flight
+from nrm_async._transport import support, transport
 from nrm_async._transport.by_session import SessionPath
+from nrm_async._transport.connector import Connector
 from nrm_async._transport.direct import DirectPath
+from nrm_async._transport.exchange import Exchange
 from tests.conftest import API_KEY, StubAPI
 
 ANI = "2345678901"
@@ -22,7 +36,7 @@ PAUSED = {"status": "paused", "ani": ANI}
 @pytest.fixture(autouse=True)
 def chosen_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """The path is what is tested here, so nobody may have chosen it for all tests."""
-    monkeypatch.setattr(transport, "is_supported", direct.is_supported)
+    monkeypatch.setattr(transport, "is_supported", support.is_supported)
 
 
 @pytest.fixture
@@ -223,12 +237,13 @@ async def answering(*answers: bytes) -> AsyncIterator[tuple[str, list[bytes]]]:
     came: list[bytes] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for answer in answers:
-            head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-            came.append(head + await reader.readexactly(length))
-            writer.write(answer)
-        await reader.read()
+        with suppress(asyncio.IncompleteReadError):  # the client may not keep the connection
+            for answer in answers:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+                came.append(head + await reader.readexactly(length))
+                writer.write(answer)
+            await reader.read()
 
     async with serving(handle) as url:
         yield url, came
@@ -253,16 +268,19 @@ async def test_interim_answers_are_not_the_answer(paths: list[str], before: byte
     assert set(paths) == {"DirectPath"}
 
 
-async def test_switching_protocols_is_no_yes(paths: list[str]) -> None:
-    """A 101 to a request that did not ask for it proves nothing, and nobody waits for more."""
-    upgrade = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+@pytest.mark.parametrize("upgrade", [b"Upgrade: x\r\nConnection: upgrade\r\n", b""])
+async def test_switching_protocols_is_no_yes(paths: list[str], upgrade: bytes) -> None:
+    """A 101 to a request that did not ask for it proves nothing, and its connection is not kept."""
+    switching = b"HTTP/1.1 101 Switching Protocols\r\n" + upgrade + b"\r\n"
     async with (
-        answering(upgrade) as (url, _),
+        answering(switching, ANSWER) as (url, came),
         NRMClient(API_KEY, base_url=url, on_unknown="report") as nrm,
     ):
-        (result,) = await nrm.pause_many([ANI])
-    assert result.outcome is Outcome.UNKNOWN
-    assert paths == ["DirectPath"]
+        for _ in range(2):
+            (result,) = await nrm.pause_many([ANI])
+            assert result.outcome is Outcome.UNKNOWN
+    assert len(came) == 2
+    assert paths == ["DirectPath", "DirectPath"]
 
 
 async def test_a_connection_that_closes_before_its_use_has_sent_nothing(
@@ -321,3 +339,173 @@ async def test_a_server_that_always_speaks_first_is_told_nothing(
             await nrm.pause(ANI)
     assert not any(came)
     assert paths == [path] * 3
+
+
+async def test_stale_kept_connections_are_passed_over(stub_api: StubAPI, paths: list[str]) -> None:
+    """However many there are: a new one is as good as ever, and it counts as one attempt."""
+    stub_api.reply(PAUSED)
+    anis = [str(2_000_000_000 + number) for number in range(6)]
+    async with NRMClient(API_KEY, base_url=stub_api.url, on_unknown="report") as nrm:
+        await nrm.pause_many(anis)
+        kept = aiohttp_connector(nrm)._conns
+        protocols = [protocol for pool in kept.values() for protocol, _ in pool]
+        assert len(protocols) > 3
+        for protocol in protocols:
+            protocol.data_received(REFUSED)
+        (result,) = await nrm.pause_many([ANI])
+    assert (result.outcome, result.attempts) == (Outcome.APPLIED, 1)
+
+
+def aiohttp_connector(nrm: NRMClient) -> Any:
+    return nrm._session.network().transport._session.connector
+
+
+# --- the end of an exchange ----------------------------------------------------------------------
+
+
+def exchange_of(loop: asyncio.AbstractEventLoop) -> tuple[Exchange, Any]:
+    """An exchange whose request was written, and the protocol of its connection."""
+    protocol: Any = ResponseHandler(loop)
+    protocol.connection_made(mock.Mock(is_closing=lambda: False))
+    exchange = Exchange(mock.Mock(protocol=protocol), Flight(), loop, loop.time() + 1_000)
+    exchange.prepare()
+    exchange.write(b"")
+    return exchange, protocol
+
+
+@pytest.mark.parametrize(("sent", "is_whole"), [(ANSWER[:-1], False), (ANSWER, True)])
+async def test_time_runs_out_between_the_answer_and_its_turn(sent: bytes, is_whole: bool) -> None:
+    """In the turn of the loop in which the answer begins: only one that is whole counts."""
+    exchange, protocol = exchange_of(asyncio.get_running_loop())
+    waiting = asyncio.create_task(exchange.answer())
+    await asyncio.sleep(0)
+    protocol.data_received(sent)
+    exchange.fail(TimeoutError())
+    if is_whole:
+        message, content = await waiting
+        assert (message.code, content.read_nowait()) == (200, BODY)
+    else:
+        with pytest.raises(TimeoutError):
+            await waiting
+    exchange.end()
+
+
+async def test_closing_ends_what_is_being_read(paths: list[str]) -> None:
+    """A client that is closed in the middle of a body does not wait for the rest."""
+    begun = asyncio.Event()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(ANSWER[:-1])
+        begun.set()
+        await reader.read()
+
+    async with serving(handle) as url, asyncio.timeout(50):
+        nrm = NRMClient(API_KEY, base_url=url, timeout=100)
+        batch = asyncio.create_task(nrm.remediate_many([ANI]))
+        await begun.wait()
+        while not aiohttp_connector(nrm)._acquired:  # noqa: ASYNC110 - yields, does not wait
+            await asyncio.sleep(0)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await nrm.aclose()
+        (result,) = await batch
+    assert result.outcome is Outcome.UNKNOWN
+    assert paths == ["DirectPath"]
+
+
+@pytest.mark.parametrize("path", ["DirectPath", "SessionPath"])
+async def test_closing_during_a_look_up_cancels_nobody(
+    paths: list[str], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """aiohttp cancels its look-ups of names then; to the callers that is the client's closing."""
+    looking = asyncio.Event()
+
+    async def look_up(*_: object, **__: object) -> Any:
+        looking.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", look_up)
+    monkeypatch.setattr(aiohttp.resolver.DefaultResolver, "resolve", look_up)
+    monkeypatch.setattr(transport, "is_supported", lambda _session: path == "DirectPath")
+    nrm = NRMClient(API_KEY, base_url="http://localhost:9/nrm")
+    batch = asyncio.create_task(nrm.remediate_many([ANI, "2345678902"]))
+    single = asyncio.create_task(nrm.pause("2345678903"))
+    await looking.wait()
+    await nrm.aclose()
+    assert {result.outcome for result in await batch} == {Outcome.NOT_APPLIED}
+    with pytest.raises(NRMError):
+        await single
+    assert set(paths) == {path}
+
+
+async def test_an_interruption_shows_no_key(
+    stub_api: StubAPI, paths: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the middle of a write: its traceback, with local variables, is without the key."""
+
+    def interrupted(_exchange: Exchange, request: bytes) -> None:
+        assert API_KEY.encode() in request
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Exchange, "write", interrupted)
+    async with NRMClient(API_KEY, base_url=stub_api.url) as nrm:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            await nrm.pause(ANI)
+    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert API_KEY not in "".join(told.format())
+
+
+# --- who may be listening in ---------------------------------------------------------------------
+
+
+class Request(aiohttp.ClientRequest):
+    """Somebody's own."""
+
+
+class Response(aiohttp.ClientResponse):
+    """Somebody's own."""
+
+
+async def middleware(request: aiohttp.ClientRequest, handler: Any) -> Any:
+    return await handler(request)
+
+
+@pytest.mark.parametrize(
+    ("made", "is_supported"),
+    [
+        ({}, True),
+        ({"trace_configs": [aiohttp.TraceConfig()]}, False),
+        ({"headers": {"X-Recorded": "yes"}}, False),
+        ({"middlewares": (middleware,)}, False),
+        ({"request_class": Request}, False),
+        ({"response_class": Response}, False),
+        ({"proxy": "http://localhost:3128"}, False),
+        ({"cookie_jar": None}, False),
+        ({"connector": None}, False),
+    ],
+    ids=str,
+)
+async def test_a_session_that_was_made_otherwise_is_used(
+    made: dict[str, Any], is_supported: bool
+) -> None:
+    """Whatever a program has all its sessions made with, for policy or for recording."""
+    async with Connector() as connector:
+        usual: dict[str, Any] = {"connector": connector, "cookie_jar": aiohttp.DummyCookieJar()}
+        async with aiohttp.ClientSession(**(usual | made)) as session:
+            assert support.is_supported(session) is is_supported
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), [(aiohttp.ClientRequest, "send"), (aiohttp.ClientResponse, "start")]
+)
+async def test_patched_requests_and_responses_are_used(
+    monkeypatch: pytest.MonkeyPatch, owner: type, name: str
+) -> None:
+    """Who stands in the place of what the direct path does without is not passed by."""
+    async with aiohttp.ClientSession(
+        connector=Connector(), cookie_jar=aiohttp.DummyCookieJar()
+    ) as session:
+        assert support.is_supported(session)
+        monkeypatch.setattr(owner, name, plain(getattr(owner, name), lambda: None))
+        assert not support.is_supported(session)

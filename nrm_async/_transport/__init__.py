@@ -8,6 +8,7 @@ exception gets out of here, because their ``repr`` holds the headers, and so the
 
     transport   sends a request, on one of two paths, and says what became of it
     direct      the direct path: aiohttp's connections and parser, without its session
+    support     whether the direct path may be taken
     exchange    one exchange on one connection, on the direct path
     by_session  the path through aiohttp's session: one that was lent, a proxy, a mock
     session     how a session of our own is made and dropped, and whether another's is safe

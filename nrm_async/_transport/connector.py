@@ -2,11 +2,11 @@
 
 import asyncio
 import socket
-from typing import Any, Final
+from typing import Any
 
 import aiohttp
 
-from nrm_async._transport.progress import in_progress
+from nrm_async._transport.progress import Progress, in_progress
 
 
 def make_socket(address: aiohttp.connector.AddrInfoType) -> socket.socket:
@@ -29,10 +29,6 @@ def _let_go(made: list[socket.socket]) -> None:
             sock.detach()
 
 
-# A server that greets every new connection is not worth more tries.
-_MOST_STALE: Final = 4
-
-
 class Connector(aiohttp.TCPConnector):
     """Knows the one moment that matters: before it has a connection, nothing was sent.
 
@@ -47,8 +43,13 @@ class Connector(aiohttp.TCPConnector):
         progress.flight.is_exposed = False
         try:
             connection = await super().connect(*args, **kwargs)
-            if _is_stale(connection):
-                connection = await self._another(connection, *args, **kwargs)
+            while _is_stale(connection):
+                connection.close()
+                _check_kept(progress)
+                connection = await super().connect(*args, **kwargs)
+        except asyncio.CancelledError:
+            self._raise_if_closed()
+            raise
         except Exception:
             _let_go(progress.made)
             raise
@@ -57,22 +58,19 @@ class Connector(aiohttp.TCPConnector):
         progress.flight.is_exposed = True
         return connection
 
-    async def _another(
-        self, stale: aiohttp.connector.Connection, *args: Any, **kwargs: Any
-    ) -> aiohttp.connector.Connection:
-        """A connection in the place of one on which something has come that nobody asked for.
-
-        It would be taken for the answer to the next request.
-        """
-        for _ in range(_MOST_STALE - 1):
-            stale.close()
-            connection = await super().connect(*args, **kwargs)
-            if not _is_stale(connection):
-                return connection
-            stale = connection
-        stale.close()
-        raise aiohttp.ClientConnectionResetError("the server speaks before it is asked")
+    def _raise_if_closed(self) -> None:
+        """Closing cancels look-ups of names: not the one who waits for it was cancelled."""
+        task = asyncio.current_task()
+        if self.closed and not (task and task.cancelling()):
+            raise aiohttp.ClientConnectionError("the connector was closed") from None
 
 
 def _is_stale(connection: aiohttp.connector.Connection) -> bool:
+    """Whether something has come on it that nobody asked for: it would be taken for an answer."""
     return connection.protocol is not None and connection.protocol.should_close
+
+
+def _check_kept(progress: Progress) -> None:
+    """A kept connection that is stale is passed over; a new one says that all of them will be."""
+    if progress.made:
+        raise aiohttp.ClientConnectionResetError("the server speaks before it is asked")

@@ -18,54 +18,25 @@ it in 0.2 ms, but aiohttp has one backend for the whole program, so choosing it
 """
 
 import asyncio
-from types import FunctionType, MethodType
 from typing import Any, Final
 
 import aiohttp
-import aiohttp.client
 from yarl import URL
 
 from nrm_async._transport.body import read_body
-from nrm_async._transport.exchange import Exchange
+from nrm_async._transport.exchange import SWITCHING, Exchange
 from nrm_async._transport.progress import Progress
 from nrm_async._transport.scrub import Scrubber
 from nrm_async._wire import Request, Response
-from nrm_async.config import Settings
+from nrm_async.config import SecretBytes, Settings
 from nrm_async.errors import NRMError
 
-# Of these versions it is known that their sessions do no more than what is done here.
-_KNOWN_VERSIONS: Final = ("3.14.",)
-
-
-def _genuine(name: str) -> object:
-    """A method of aiohttp's session, if nobody has put another in its place."""
-    method = vars(aiohttp.ClientSession).get(name)
-    # Wrappers pass for what they wrap in any other way of asking.
-    if type(method) is FunctionType and method.__code__.co_filename == aiohttp.client.__file__:
-        return method
-    return None
-
-
-_REQUEST: Final = _genuine("request")
-_INNER: Final = _genuine("_request")
-
-
-def is_supported(session: aiohttp.ClientSession) -> bool:
-    """Whether all that this session does is known: this aiohttp, and nobody listening in."""
-    is_known = aiohttp.__version__.startswith(_KNOWN_VERSIONS)
-    return is_known and None not in (_REQUEST, _INNER) and not session.trace_configs
-
-
-def is_unpatched(session: aiohttp.ClientSession) -> bool:
-    """Whether the session's methods are aiohttp's at this moment: mocks stand in their place."""
-    public: Any = session.request
-    inner: Any = session._request  # noqa: SLF001 - where mocks stand
-    # Wrappers have the very attributes of what they wrap, but not its type.
-    return (
-        type(public) is type(inner) is MethodType
-        and public.__func__ is _REQUEST
-        and inner.__func__ is _INNER
-    )
+# What a read may be sent once more after.
+_DIED: Final = (
+    aiohttp.ClientOSError,
+    aiohttp.ServerDisconnectedError,
+    aiohttp.ClientConnectionResetError,
+)
 
 
 class DirectPath:
@@ -92,27 +63,51 @@ class DirectPath:
             loop=self._loop,
             session=session,
         )
-        self._heads: dict[str, bytes] = {}  # of requests that differ in their bodies only
+        self._under_way: set[Exchange] = set()
+        self._heads: dict[str, SecretBytes] = {}  # of requests that differ in their bodies only
 
     async def exchange(
         self, request: Request, progress: Progress, scrub: Scrubber
     ) -> Response | NRMError:
-        """Send once and read the answer to its end; exceptions are aiohttp's own."""
+        """Send once and read the answer to its end; exceptions are aiohttp's own.
+
+        A read whose connection died is sent once more at once, as aiohttp's session does it: kept
+        connections can die unseen.
+        """
         deadline = self._loop.time() + self._attempt
+        try:
+            return await self._exchange(request, progress, scrub, deadline)
+        except _DIED as error:
+            is_new = isinstance(error, aiohttp.ClientConnectorError)
+            if is_new or not request.repeatable or progress.status is not None:
+                raise
+        progress.flight.attempts += 1
+        return await self._exchange(request, progress, scrub, deadline)
+
+    async def _exchange(
+        self, request: Request, progress: Progress, scrub: Scrubber, deadline: float
+    ) -> Response | NRMError:
         connection = await self._connector.connect(self._pattern, [], self._timeout)
         exchange = Exchange(connection, progress.flight, self._loop, deadline)
+        self._under_way.add(exchange)
         try:
             exchange.prepare()
             exchange.write(self._bytes_of(request))  # not kept in a variable: it holds the key
             message, content = await exchange.answer()
             progress.status = message.code
             body = await read_body(content, request, message.code)
-            exchange.is_whole = isinstance(body, bytes)
+            exchange.is_over = isinstance(body, bytes) and message.code != SWITCHING
         finally:
+            self._under_way.discard(exchange)
             exchange.end()
         if isinstance(body, NRMError):
             return body
         return scrub.response(message.code, body, message.headers)
+
+    def close(self) -> None:
+        """End what is under way: who reads a body would not notice that its connection closes."""
+        for exchange in tuple(self._under_way):
+            exchange.fail(aiohttp.ClientConnectionError("the connection was closed"))
 
     def _bytes_of(self, request: Request) -> bytes:
         if request.body is None:
@@ -122,8 +117,9 @@ class DirectPath:
         head, body = self._heads[request.path], request.body
         return b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
 
-    def _head_of(self, request: Request) -> bytes:
+    def _head_of(self, request: Request) -> SecretBytes:
         url = URL(self._base_url + request.path).extend_query(request.query or {})
         fields = {**self._pattern.headers, "Authorization": self._api_key.header}
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        return f"{request.method} {url.raw_path_qs} HTTP/1.1\r\n{lines}".encode()
+        head = f"{request.method} {url.raw_path_qs} HTTP/1.1\r\n{lines}"
+        return SecretBytes(head.encode())

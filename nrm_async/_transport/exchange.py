@@ -8,7 +8,7 @@ import aiohttp
 from nrm_async._flight import Flight
 from nrm_async._transport.body import READ_AHEAD
 
-_SWITCHING: Final = 101  # the one status of 1xx that is the last word
+SWITCHING: Final = 101  # the one status of 1xx that is the last word
 
 
 class Exchange:
@@ -17,10 +17,10 @@ class Exchange:
     It fails with a ``TimeoutError`` at its deadline, by the clock of the loop.
 
     Attributes:
-        is_whole: Whether the answer has been read to its end.
+        is_over: Whether the answer has been read to its end, and nothing more can come of it.
     """
 
-    __slots__ = ("_connection", "_content", "_flight", "_protocol", "_timer", "is_whole")
+    __slots__ = ("_connection", "_content", "_error", "_flight", "_protocol", "_timer", "is_over")
 
     def __init__(
         self,
@@ -33,8 +33,9 @@ class Exchange:
         self._protocol: Any = connection.protocol
         self._content: Any = None
         self._flight = flight
+        self._error: Exception | None = None
         self._timer = loop.call_at(deadline, self._expire)
-        self.is_whole = False
+        self.is_over = False
 
     def prepare(self) -> None:
         """Get ready for the answer; raise if the connection is not fit for a request any more.
@@ -55,19 +56,26 @@ class Exchange:
         """Wait for the beginning of the answer: status and headers, and the body to be read."""
         while True:
             message, self._content = await self._protocol.read()
-            if not 100 <= message.code < 200 or message.code == _SWITCHING:
-                return message, self._content
+            if not 100 <= message.code < 200 or message.code == SWITCHING:
+                break
+        if self._error is not None and not self._content.is_eof():
+            raise self._error  # it came after the message and before this task's turn
+        return message, self._content
 
     def _expire(self) -> None:
-        error = TimeoutError()
+        self.fail(TimeoutError())
+
+    def fail(self, error: Exception) -> None:
+        """End it with this error, whatever it waits for."""
+        self._error = error
         self._protocol.set_exception(error)
         if self._content is not None:
             self._content.set_exception(error)
 
     def end(self) -> None:
-        """Let go of the connection; it is kept only if nothing more can come of this answer."""
+        """Let go of the connection; it is kept only if the exchange is over."""
         self._timer.cancel()
-        if self.is_whole:
+        if self.is_over:
             self._connection.release()
         else:
             self._connection.close()

@@ -5,7 +5,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from nrm_async._wire import Response
-from nrm_async.config import Settings
+from nrm_async.config import SecretBytes, SecretStr, Settings
 
 # Shorter secrets stand in other words by chance; no real one is so short.
 _SHORTEST_SECRET: Final = 8
@@ -23,15 +23,16 @@ class Scrubber:
     def __init__(self, settings: Settings) -> None:
         key = settings.api_key.header.removeprefix("Bearer ")
         password = urlsplit(settings.proxy or "").password or ""
-        self._secrets = [s for s in (key, password) if len(s) >= _SHORTEST_SECRET]
-        self._secret_bytes = [(secret.encode(), set(secret.encode())) for secret in self._secrets]
+        secrets = [s for s in (key, password) if len(s) >= _SHORTEST_SECRET]
+        self._secrets = [SecretStr(secret) for secret in secrets]
+        self._secret_bytes = [SecretBytes(secret.encode()) for secret in secrets]
 
     def response(self, status: int, body: bytes, headers: Mapping[str, str]) -> Response:
         """The answer without secrets, and with no more headers than matter."""
-        for secret, letters in self._secret_bytes:
+        for secret in self._secret_bytes:
             # Where one of its letters is missing it cannot be, and a letter is looked for in a
-            # twentieth of the time: looking through a page took 80 of 2,100 µs.
-            if all(map(body.__contains__, letters)):
+            # twentieth of the time. Of a page's 2,000 µs that saves 80, if the key has a rare one.
+            if all(map(body.__contains__, secret)):
                 body = body.replace(secret, b"***")
         kept = {
             name: self.text(value)

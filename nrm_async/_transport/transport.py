@@ -8,11 +8,12 @@ import aiohttp
 
 from nrm_async._flight import Flight
 from nrm_async._transport.by_session import SessionPath
-from nrm_async._transport.direct import DirectPath, is_supported, is_unpatched
+from nrm_async._transport.direct import DirectPath
 from nrm_async._transport.faults import fault_of
 from nrm_async._transport.progress import Progress, in_progress
 from nrm_async._transport.scrub import Scrubber
 from nrm_async._transport.session import HTTPSession, drop, most_connections, new_session
+from nrm_async._transport.support import is_supported, is_unpatched
 from nrm_async._wire import Request, Response
 from nrm_async.config import Settings, Timeouts
 from nrm_async.errors import ClientStateError, NRMError
@@ -60,16 +61,16 @@ class Transport:
         flight.attempts += 1
         flight.is_exposed = True  # until our own connector knows better
         progress = Progress(flight)
-        token = in_progress.set(progress)
+        in_progress.set(progress)
         try:
             return await self._path().exchange(request, progress, self._scrub)
-        except asyncio.CancelledError as cancelled:
-            # The frames of aiohttp hold the key in their local variables.
-            raise cancelled.with_traceback(None) from None
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the result must say so
             return fault_of(error, request, progress, self._scrub)
+        except BaseException as end:  # noqa: BLE001 - cancellation, Ctrl-C: it goes on
+            # The frames of aiohttp hold the key in their local variables.
+            raise end.with_traceback(None) from None
         finally:
-            in_progress.reset(token)
+            in_progress.set(None)
             # aiohttp itself repeats a read whose connection died under it: that counts too.
             if progress.tracker is not None and progress.tracker.attempts > 1:
                 flight.attempts += progress.tracker.attempts - 1
@@ -83,6 +84,8 @@ class Transport:
         """Close the session, unless it was lent. Safe to call twice."""
         if self._is_lent or not self._forgotten.alive:
             return
+        if self._direct_path is not None:
+            self._direct_path.close()
         try:
             await self._session.close()
         finally:

@@ -162,7 +162,7 @@ async def test_a_session_that_is_closed_is_not_attempted() -> None:
 
 
 async def test_a_silent_resend_of_a_read_is_counted(stub_api: StubAPI) -> None:
-    """A session of aiohttp's sends a read again whose kept connection died: statistics know."""
+    """aiohttp sends a read again whose kept connection has died: statistics know."""
 
     def answer(request: web.Request) -> web.Response:
         if len(stub_api.requests) == 2:
@@ -171,10 +171,7 @@ async def test_a_silent_resend_of_a_read_is_counted(stub_api: StubAPI) -> None:
         return web.json_response({"data": []})
 
     stub_api.answer = answer
-    async with (
-        aiohttp.ClientSession() as session,
-        NRMClient(API_KEY, base_url=stub_api.url, session=session) as nrm,
-    ):
+    async with NRMClient(API_KEY, base_url=stub_api.url) as nrm:
         await nrm.list_anis()
         await nrm.list_anis()
         assert nrm.stats().attempts == len(stub_api.requests) == 3
