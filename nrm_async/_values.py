@@ -1,22 +1,26 @@
 """What frozen values share: equality, hash and ``repr``, said once.
 
 attrs can generate all three for each class, and compiles them anew in every process: a fifth of
-what importing this package would take. Where values are compared by the million, attrs does.
+what importing this package would take. Shared, they cost more at each use, 0.4 µs instead of 0.1
+for the equality of two actions. Where values are compared by the million, attrs generates.
 """
 
 from collections.abc import Callable
 from functools import cache
-from operator import eq
+from operator import attrgetter, eq
 from reprlib import recursive_repr
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
+Field: TypeAlias = "attrs.Attribute[Any]"
+
 
 class Value:
-    """Base of attrs classes without ``eq`` and ``repr``: it has both, as attrs makes them.
+    """Base of frozen attrs classes without ``eq`` and ``repr``: it has both, as attrs makes them.
 
-    What counts is said with the fields, as always: ``attrs.field(eq=…, hash=…, repr=…)``.
+    What counts is said with the fields, as always: ``attrs.field(eq=…, hash=…, repr=…)``, where
+    ``repr`` may be a function, and ``eq`` may not.
 
     Example:
         >>> @attrs.frozen(eq=False, repr=False)
@@ -34,36 +38,41 @@ class Value:
     def __eq__(self, other: object) -> bool:
         if other.__class__ is not self.__class__:
             return NotImplemented
-        pairs = _told(self, _is_compared).values(), _told(other, _is_compared).values()
-        return all(map(eq, *pairs))
+        kind: Any = self.__class__
+        compared = _getter(kind, _is_compared)
+        return all(map(eq, compared(self), compared(other)))
 
     def __hash__(self) -> int:
-        return hash((self.__class__, *_told(self, _is_hashed).values()))
+        kind: Any = self.__class__
+        return hash((kind, *_getter(kind, _is_hashed)(self)))
 
     @recursive_repr()
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={value!r}" for name, value in _told(self, _is_shown).items())
-        return f"{self.__class__.__qualname__.rpartition('>.')[2]}({fields})"
+        kind: Any = self.__class__
+        fields = ", ".join(_shown(self, field) for field in attrs.fields(kind) if field.repr)
+        return f"{kind.__qualname__.rpartition('>.')[2]}({fields})"
 
 
-def _told(value: object, is_wanted: Callable[["attrs.Attribute[Any]"], bool]) -> dict[str, Any]:
-    """Some fields of a value; one that is only half made may be shown in a traceback."""
-    kind: Any = value.__class__
-    return {name: getattr(value, name, attrs.NOTHING) for name in _names(kind, is_wanted)}
+def _shown(value: object, field: Field) -> str:
+    # One that is only half made may be shown in a traceback.
+    content = getattr(value, field.name, attrs.NOTHING)
+    return f"{field.name}={field.repr(content) if callable(field.repr) else repr(content)}"
 
 
 @cache
-def _names(kind: Any, is_wanted: Callable[["attrs.Attribute[Any]"], bool]) -> tuple[str, ...]:
-    return tuple(field.name for field in attrs.fields(kind) if is_wanted(field))
+def _getter(kind: Any, is_wanted: Callable[[Field], bool]) -> Callable[[Any], tuple[Any, ...]]:
+    """Gets some fields of the values of a class."""
+    names = [field.name for field in attrs.fields(kind) if is_wanted(field)]
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda value: tuple([getattr(value, name) for name in names])
 
 
-def _is_compared(field: "attrs.Attribute[Any]") -> bool:
+def _is_compared(field: Field) -> bool:
+    if getattr(field, "eq_key", None) is not None:
+        raise TypeError(f"{field.name} is compared by a key: let attrs generate the equality")
     return bool(field.eq)
 
 
-def _is_hashed(field: "attrs.Attribute[Any]") -> bool:
-    return bool(field.eq if field.hash is None else field.hash)
-
-
-def _is_shown(field: "attrs.Attribute[Any]") -> bool:
-    return bool(field.repr)
+def _is_hashed(field: Field) -> bool:
+    return _is_compared(field) if field.hash is None else bool(field.hash)

@@ -9,7 +9,7 @@ import attrs
 from nrm_async.errors import FileFormatError, NRMError
 from nrm_async.inventory import Inventory
 from nrm_async.models import Ani, MalformedRow
-from nrm_async.results import error_from_plain, plain_error
+from nrm_async.results.failure import error_from_plain, plain_error
 
 _FIELDS: Final = tuple(field for field in attrs.fields(Inventory) if field.name != "rows")
 

@@ -10,7 +10,8 @@ from nrm_async.files.about import about
 from nrm_async.files.chunks import Content, Description
 from nrm_async.inventory import Inventory
 from nrm_async.models import Ani
-from nrm_async.results import BatchReport, CallResult, ResultRecord, record_of, result_of
+from nrm_async.results import BatchReport, CallResult
+from nrm_async.results.record import ResultRecord, record_of, result_of
 
 T = TypeVar("T")
 

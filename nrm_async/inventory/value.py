@@ -197,7 +197,7 @@ class Inventory(Value, Sequence[Ani]):
             >>> inventory.to_arrow().select(["phone", "block_rate"]).to_pylist()
             [{'phone': '0123456789', 'block_rate': 8.5}]
         """
-        from nrm_async._tables.arrow import table  # noqa: PLC0415 - few programs need it
+        from nrm_async._tables.arrow import table  # noqa: PLC0415 - a ms of the import
 
         return table(Ani, self.rows)
 

@@ -102,8 +102,8 @@ class BatchReport(Value, Sequence[CallResult]):
             >>> BatchReport(()).to_arrow().column_names[:3]
             ['index', 'ani', 'action']
         """
-        from nrm_async._tables.arrow import table  # noqa: PLC0415 - few programs need it
-        from nrm_async.results.record import ResultRecord, record_of  # noqa: PLC0415 - likewise
+        from nrm_async._tables.arrow import table  # noqa: PLC0415 - a ms of the import
+        from nrm_async.results.record import ResultRecord, record_of  # noqa: PLC0415 - and this
 
         return table(ResultRecord, map(record_of, self.results))
 

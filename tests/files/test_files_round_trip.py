@@ -29,7 +29,7 @@ from nrm_async.files import (
     save_inventory,
     save_report,
 )
-from nrm_async.results import record_of
+from nrm_async.results.record import record_of
 from tests.files.strategies import HOSTILE, inventories, reports
 
 FORMATS: tuple[Format, ...] = get_args(Format)

@@ -1,12 +1,15 @@
 """Values that share their equality, hash and ``repr`` have those that attrs would generate."""
 
+import copy
 import pickle
 from typing import Any
 
 import attrs
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nrm_async import Pause
 from nrm_async._values import Value
 from nrm_async.config import ApiKey, Settings
 from nrm_async.models import Ani
@@ -71,6 +74,39 @@ def test_no_base_gives_a_way_around_being_frozen() -> None:
     assert isinstance(value, Value)
     assert not hasattr(value, "__dict__")
     assert pickle.loads(pickle.dumps(value)) == value
+
+
+def test_an_action_comes_back_from_a_pickle_and_matches_a_pattern() -> None:
+    """What attrs makes of a class besides works with the shared methods too."""
+    pause = Pause("2345678901", note="x")
+    for copied in (pickle.loads(pickle.dumps(pause)), copy.deepcopy(pause), copy.copy(pause)):
+        assert (copied, hash(copied)) == (pause, hash(pause))
+    match pause:
+        case Pause(ani, note="x"):
+            assert ani == "2345678901"
+        case _:
+            raise AssertionError("it does not match")
+
+
+def test_a_field_is_shown_by_its_own_function() -> None:
+    """What it keeps back is not shown, as it is with attrs."""
+
+    @attrs.frozen(eq=False, repr=False)
+    class Secret(Value):
+        key: str = attrs.field(repr=lambda _: "***")
+
+    assert repr(Secret("k")) == "Secret(key=***)"
+
+
+def test_a_field_that_is_compared_by_a_key_is_refused() -> None:
+    """Its equality would not be what was asked for."""
+
+    @attrs.frozen(eq=False, repr=False)
+    class Folded(Value):
+        text: str = attrs.field(eq=str.lower)
+
+    with pytest.raises(TypeError, match="compared by a key"):
+        Folded("a") == Folded("A")  # noqa: B015 - the comparison itself is refused
 
 
 def test_a_value_in_itself_can_be_shown() -> None:
