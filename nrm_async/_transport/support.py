@@ -10,7 +10,7 @@ import aiohttp
 from nrm_async._transport.connector import Connector
 
 # Of these versions it is known that their sessions do no more than what is done here.
-_KNOWN_VERSIONS: Final = ("3.14.",)
+KNOWN_VERSIONS: Final = ("3.14.",)
 
 _SESSION: Final = aiohttp.ClientSession
 
@@ -45,7 +45,7 @@ _AS_MADE: Final[Mapping[str, object]] = {
 def is_supported(session: aiohttp.ClientSession) -> bool:
     """Whether all that this session does is known: this aiohttp, and nobody listening in."""
     return (
-        aiohttp.__version__.startswith(_KNOWN_VERSIONS)
+        aiohttp.__version__.startswith(KNOWN_VERSIONS)
         and (aiohttp.ClientSession, type(session)) == (_SESSION, _SESSION)
         and type(session.connector) is Connector
         and type(session.cookie_jar) is aiohttp.DummyCookieJar
