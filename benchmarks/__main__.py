@@ -53,8 +53,12 @@ def _report(parts: list[str], options: Options, *, as_json: bool) -> None:
             done[part].append(figure.plain())
             if not as_json:
                 print(_line(figure), flush=True)
+    if options.typescript is None and {"calls", "rows"} & done.keys():
+        options.note("left out: an SDK in TypeScript; none was given")
     if as_json:
-        print(json.dumps({"machine": about, "parts": done}, indent=2))
+        print(json.dumps({"machine": about, "notes": options.notes, "parts": done}, indent=2))
+    else:
+        print("\n" + "; ".join(options.notes))
 
 
 def _line(figure: Figure) -> str:
@@ -64,15 +68,19 @@ def _line(figure: Figure) -> str:
     cells = (
         figure.what,
         figure.rival,
-        f"{figure.ours:.3g}",
-        f"{figure.theirs:.3g}",
+        _three_digits(figure.ours),
+        _three_digits(figure.theirs),
         figure.unit,
-        f"**{figure.ratio:.2f}**",
-        f"{min(figure.ratios):.2f} to {max(figure.ratios):.2f}",
-        "" if figure.wall_ratio is None else f"{figure.wall_ratio:.2f}",
+        f"**{figure.ratio:.3f}**",
+        f"{min(figure.ratios):.3f} to {max(figure.ratios):.3f}",
+        "" if figure.wall_ratio is None else f"{figure.wall_ratio:.3f}",
         aim,
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
 
 
 if __name__ == "__main__":

@@ -72,7 +72,8 @@ async def our_batch(at_once: int, url: str) -> Took:
 async def bare_batch(at_once: int, url: str) -> Took:
     async def work(phones: Iterator[str]) -> None:
         for phone in phones:
-            async with session.post(f"{url}/pause", json={"ani": phone}) as answer:
+            request = session.post(f"{url}/pause", json={"ani": phone}, headers=HEADERS)
+            async with request as answer:
                 assert (await answer.json())["ani"] == phone
 
     async with bare_session() as session:

@@ -1,7 +1,8 @@
 """memory: the peak over what was there before the work began, each in a process of its own.
 
 Rivals do the same with bare aiohttp: a list of msgspec's structs of all pages, fetched in turn by
-workers; the same, dropping each page; and ``gather`` over all pauses behind a semaphore.
+workers; the same, dropping each page; workers that pause and keep nothing but the statuses; and
+``gather`` over all pauses behind a semaphore.
 """
 
 import asyncio
@@ -73,16 +74,13 @@ async def bare_stream(url: str, count: int) -> None:
     await rows.with_aiohttp(rows.into_structs(), url, count)
 
 
-async def bare_batch(url: str, count: int) -> None:
-    await calls.one_liner(url, count)
-
-
-_WORK: Final[dict[str, tuple[Work, str, Work]]] = {
-    "list": (our_list, "aiohttp + msgspec, kept", bare_list),
-    "stream": (our_stream, "aiohttp + msgspec, dropped", bare_stream),
-    "batch, streamed": (our_batch, "aiohttp one-liner", bare_batch),
-    "batch, report": (our_report, "aiohttp one-liner", bare_batch),
-}
+_WORK: Final[tuple[tuple[str, Work, str, Work], ...]] = (
+    ("list", our_list, "aiohttp + msgspec, kept", bare_list),
+    ("stream", our_stream, "aiohttp + msgspec, dropped", bare_stream),
+    ("batch, streamed", our_batch, "aiohttp bare", calls.bare),
+    ("batch, streamed", our_batch, "aiohttp one-liner", calls.one_liner),
+    ("batch, report", our_report, "aiohttp one-liner", calls.one_liner),
+)
 
 
 def _peak() -> int:
@@ -135,7 +133,7 @@ def measure(options: Options) -> Iterator[Figure]:
         if not Path("/proc/self/clear_refs").exists():
             options.note("memory: left out, only Linux tells the peak of a part of a run")
             return
-        for what, (ours, rival, theirs) in _WORK.items():
+        for what, ours, rival, theirs in _WORK:
             yield _figure(what, rival, _turns(ours, theirs, site, count, min(3, options.rounds)))
 
 

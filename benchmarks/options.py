@@ -20,11 +20,13 @@ class Options:
         rounds: Rounds of each comparison.
         quick: Whether to measure less of everything, to see that it works.
         typescript: URL of a module that drives an SDK in TypeScript, if there is one.
+        notes: What was told beside the figures, such as which server it was.
     """
 
     rounds: int = 5
     quick: bool = False
     typescript: str | None = None
+    notes: list[str] = attrs.field(factory=list)
 
     @classmethod
     def of(cls, given: argparse.Namespace) -> Self:
@@ -43,8 +45,9 @@ class Options:
         return False
 
     def note(self, text: str) -> None:
-        """Tell a person, beside the figures."""
+        """Tell beside the figures: a person at once, and everybody at the end."""
         print(text, file=sys.stderr, flush=True)
+        self.notes.append(text)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

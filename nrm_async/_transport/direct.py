@@ -18,7 +18,9 @@ it in 0.2 ms, but aiohttp has one backend for the whole program, so choosing it
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import aiohttp
 from yarl import URL
@@ -28,7 +30,7 @@ from nrm_async._transport.exchange import SWITCHING, Exchange
 from nrm_async._transport.progress import Progress
 from nrm_async._transport.scrub import Scrubber
 from nrm_async._wire import Request, Response
-from nrm_async.config import SecretBytes, Settings
+from nrm_async.config import ApiKey, SecretBytes, Settings
 from nrm_async.errors import NRMError
 
 # What a read may be sent once more after.
@@ -49,8 +51,7 @@ class DirectPath:
         self._connector: Any = session.connector
         self._timeout = timeout
         self._attempt = settings.timeouts.attempt
-        self._base_url = settings.base_url
-        self._api_key = settings.api_key
+        self._base_path = URL(settings.base_url).raw_path.rstrip("/")
         # Says where connections lead to, and what headers aiohttp would send; never sent itself.
         self._pattern = aiohttp.ClientRequest(
             "GET",
@@ -63,8 +64,8 @@ class DirectPath:
             loop=self._loop,
             session=session,
         )
+        self._fields = _encoded(self._pattern.headers, settings.api_key)
         self._under_way: set[Exchange] = set()
-        self._heads: dict[str, SecretBytes] = {}  # of requests that differ in their bodies only
 
     async def exchange(
         self, request: Request, progress: Progress, scrub: Scrubber
@@ -110,16 +111,15 @@ class DirectPath:
             exchange.fail(aiohttp.ClientConnectionError("the connection was closed"))
 
     def _bytes_of(self, request: Request) -> bytes:
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        target = f"{self._base_path}{request.path}{query}"
+        line = f"{request.method} {target} HTTP/1.1\r\n".encode()
         if request.body is None:
-            return self._head_of(request) + b"\r\n"
-        if request.path not in self._heads:
-            self._heads[request.path] = self._head_of(request)
-        head, body = self._heads[request.path], request.body
-        return b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
+            return b"%b%b\r\n" % (line, self._fields)
+        length = len(request.body)
+        return b"%b%bContent-Length: %d\r\n\r\n%b" % (line, self._fields, length, request.body)
 
-    def _head_of(self, request: Request) -> SecretBytes:
-        url = URL(self._base_url + request.path).extend_query(request.query or {})
-        fields = {**self._pattern.headers, "Authorization": self._api_key.header}
-        lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
-        head = f"{request.method} {url.raw_path_qs} HTTP/1.1\r\n{lines}"
-        return SecretBytes(head.encode())
+
+def _encoded(headers: Mapping[str, str], api_key: ApiKey) -> SecretBytes:
+    fields = {**headers, "Authorization": api_key.header}
+    return SecretBytes("".join(f"{name}: {value}\r\n" for name, value in fields.items()).encode())
