@@ -5,7 +5,7 @@ from typing import Final
 import aiohttp
 
 from nrm_async._transport.body import READ_AHEAD, read_body
-from nrm_async._transport.progress import Progress
+from nrm_async._transport.progress import Progress, in_progress
 from nrm_async._transport.scrub import Scrubber
 from nrm_async._wire import Request, Response
 from nrm_async.config import Settings
@@ -33,8 +33,24 @@ class SessionPath:
         self, request: Request, progress: Progress, scrub: Scrubber
     ) -> Response | NRMError:
         """Send once and read the answer to its end; exceptions are aiohttp's own."""
-        if request.repeatable:
-            progress.tracker = aiohttp.UploadTracker()
+        progress.flight.is_exposed = True  # until our own connector knows better
+        in_progress.set(progress)
+        # aiohttp itself repeats a read whose connection died under it: that counts too.
+        tracker = aiohttp.UploadTracker() if request.repeatable else None
+        try:
+            return await self._exchange(request, progress, scrub, tracker)
+        finally:
+            in_progress.set(None)
+            if tracker is not None and tracker.attempts > 1:
+                progress.flight.attempts += tracker.attempts - 1
+
+    async def _exchange(
+        self,
+        request: Request,
+        progress: Progress,
+        scrub: Scrubber,
+        tracker: aiohttp.UploadTracker | None,
+    ) -> Response | NRMError:
         async with self._session.request(
             request.method,
             self._base_url + request.path,
@@ -46,7 +62,7 @@ class SessionPath:
             allow_redirects=False,
             raise_for_status=False,
             read_bufsize=READ_AHEAD,
-            upload_tracker=progress.tracker,
+            upload_tracker=tracker,
             # A lent session's middlewares might send an action twice, and nobody would know.
             middlewares=None if request.repeatable else (),
         ) as answer:

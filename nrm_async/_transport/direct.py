@@ -18,7 +18,8 @@ it in 0.2 ms, but aiohttp has one backend for the whole program, so choosing it
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from functools import cached_property
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -41,6 +42,15 @@ _DIED: Final = (
 )
 
 
+class _Pattern(aiohttp.ClientRequest):
+    """A request that is never sent itself: it says where all connections lead to."""
+
+    @cached_property
+    def connection_key(self) -> aiohttp.client_reqrep.ConnectionKey:
+        """The same for all of them."""
+        return super().connection_key
+
+
 class DirectPath:
     """Exchanges over connections of aiohttp's connector."""
 
@@ -52,8 +62,8 @@ class DirectPath:
         self._timeout = timeout
         self._attempt = settings.timeouts.attempt
         self._base_path = URL(settings.base_url).raw_path.rstrip("/")
-        # Says where connections lead to, and what headers aiohttp would send; never sent itself.
-        self._pattern = aiohttp.ClientRequest(
+        # It has the headers too that aiohttp would send.
+        self._pattern = _Pattern(
             "GET",
             URL(settings.base_url),
             headers={
@@ -67,20 +77,27 @@ class DirectPath:
         self._fields = _encoded(self._pattern.headers, settings.api_key)
         self._under_way: set[Exchange] = set()
 
-    async def exchange(
+    def exchange(
         self, request: Request, progress: Progress, scrub: Scrubber
-    ) -> Response | NRMError:
-        """Send once and read the answer to its end; exceptions are aiohttp's own.
-
-        A read whose connection died is sent once more at once, as aiohttp's session does it: kept
-        connections can die unseen.
-        """
+    ) -> Awaitable[Response | NRMError]:
+        """Send once and read the answer to its end; exceptions are aiohttp's own."""
         deadline = self._loop.time() + self._attempt
+        exchange = self._exchange_read if request.repeatable else self._exchange
+        return exchange(request, progress, scrub, deadline)
+
+    async def _exchange_read(
+        self, request: Request, progress: Progress, scrub: Scrubber, deadline: float
+    ) -> Response | NRMError:
+        """A read whose connection died is sent once more at once, as aiohttp's session does it.
+
+        Kept connections can die unseen.
+        """
         try:
             return await self._exchange(request, progress, scrub, deadline)
-        except _DIED as error:
-            is_new = isinstance(error, aiohttp.ClientConnectorError)
-            if is_new or not request.repeatable or progress.status is not None:
+        except aiohttp.ClientConnectorError:  # no connection at all
+            raise
+        except _DIED:
+            if progress.status is not None:
                 raise
         progress.flight.attempts += 1
         return await self._exchange(request, progress, scrub, deadline)
@@ -88,7 +105,8 @@ class DirectPath:
     async def _exchange(
         self, request: Request, progress: Progress, scrub: Scrubber, deadline: float
     ) -> Response | NRMError:
-        connection = await self._connector.connect(self._pattern, [], self._timeout)
+        progress.flight.is_exposed = False  # as long as nothing is written
+        connection = await self._connector.acquire(self._pattern, [], self._timeout)
         exchange = Exchange(connection, progress.flight, self._loop, deadline)
         self._under_way.add(exchange)
         try:

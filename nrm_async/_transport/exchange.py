@@ -42,7 +42,6 @@ class Exchange:
 
         What has come on it by now, nobody has asked for: it would be taken for the answer.
         """
-        self._flight.is_exposed = False
         if self._protocol.should_close or not self._protocol.is_connected():
             raise aiohttp.ClientConnectionResetError("the connection closed before its use")
         self._protocol.set_response_params(read_until_eof=True, read_bufsize=READ_AHEAD)

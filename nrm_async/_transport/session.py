@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import aiohttp
 
-from nrm_async._transport.connector import Connector, make_socket
+from nrm_async._transport.connector import Connector
 from nrm_async.config import Settings, tls_context
 
 HTTPSession: TypeAlias = aiohttp.ClientSession
@@ -17,9 +17,7 @@ def new_session(settings: Settings) -> HTTPSession:
     context = tls_context(settings.ssl_context, None)  # it may have been weakened meanwhile
     return aiohttp.ClientSession(
         # No limit: the pool admits, and nothing may queue inside aiohttp.
-        connector=Connector(
-            limit=0, ssl=True if context is None else context, socket_factory=make_socket
-        ),
+        connector=Connector(limit=0, ssl=True if context is None else context),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
     )

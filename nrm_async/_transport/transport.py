@@ -10,7 +10,7 @@ from nrm_async._flight import Flight
 from nrm_async._transport.by_session import SessionPath
 from nrm_async._transport.direct import DirectPath
 from nrm_async._transport.faults import fault_of
-from nrm_async._transport.progress import Progress, in_progress
+from nrm_async._transport.progress import Progress
 from nrm_async._transport.scrub import Scrubber
 from nrm_async._transport.session import HTTPSession, drop, most_connections, new_session
 from nrm_async._transport.support import is_supported, is_unpatched
@@ -59,9 +59,7 @@ class Transport:
         if self._session.closed:
             return ClientStateError(LENT_CLOSED if self._is_lent else "the client was closed")
         flight.attempts += 1
-        flight.is_exposed = True  # until our own connector knows better
         progress = Progress(flight)
-        in_progress.set(progress)
         try:
             return await self._path().exchange(request, progress, self._scrub)
         except Exception as error:  # noqa: BLE001 - whatever went wrong, the result must say so
@@ -69,11 +67,6 @@ class Transport:
         except BaseException as end:  # noqa: BLE001 - cancellation, Ctrl-C: it goes on
             # The frames of aiohttp hold the key in their local variables.
             raise end.with_traceback(None) from None
-        finally:
-            in_progress.set(None)
-            # aiohttp itself repeats a read whose connection died under it: that counts too.
-            if progress.tracker is not None and progress.tracker.attempts > 1:
-                flight.attempts += progress.tracker.attempts - 1
 
     def _path(self) -> DirectPath | SessionPath:
         if self._direct_path is not None and is_unpatched(self._session):

@@ -302,15 +302,15 @@ def on_connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[Hook], None]:
     """Have something happen before the client's n-th attempt, counted from 1."""
 
     def install(hook: Hook) -> None:
-        connect = connector.Connector.connect
+        acquire = connector.Connector.acquire
         count = 0
 
         async def hooked(self: Any, *args: Any, **kwargs: Any) -> Any:
             nonlocal count
             count += 1
             await hook(count)
-            return await connect(self, *args, **kwargs)
+            return await acquire(self, *args, **kwargs)
 
-        monkeypatch.setattr(connector.Connector, "connect", hooked)
+        monkeypatch.setattr(connector.Connector, "acquire", hooked)
 
     return install

@@ -302,7 +302,23 @@ async def slam(sock: socket.socket) -> bool:
 
 async def part(sock: socket.socket) -> bool:
     """Close it."""
+    sock.shutdown(socket.SHUT_WR)  # a close with something unread would be a reset
     return False
+
+
+def unread(greeting: Greeting) -> Greeting:
+    """The same, as soon as a request has come; nothing of it is read."""
+
+    async def greet(sock: socket.socket) -> bool:
+        loop, has_come = asyncio.get_running_loop(), asyncio.Event()
+        loop.add_reader(sock, has_come.set)
+        try:
+            await has_come.wait()
+        finally:
+            loop.remove_reader(sock)
+        return await greeting(sock)
+
+    return greet
 
 
 async def ignore(sock: socket.socket) -> bool:
