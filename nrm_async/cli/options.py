@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 import attrs
 import click
+from click.core import ParameterSource
 
 from nrm_async import ConfigurationError, InvalidRequestError, NRMClient
 from nrm_async.events import Observer
@@ -91,6 +92,18 @@ def _connection(command: Command) -> Command:
 
 connection: Final = _connection
 """Give a command the options of a ``Connection``."""
+
+
+def typed_connection() -> list[str]:
+    """The options of the connection that were typed: others come from the environment again."""
+    context = click.get_current_context()
+    return [
+        word
+        for name in ("base_url", "concurrency", "timeout")
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        for word in (f"--{name.replace('_', '-')}", str(context.params[name]))
+    ]
+
 
 json_lines: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON Lines.")
 """Give a command the option to print one JSON object on each line."""

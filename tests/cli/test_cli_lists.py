@@ -61,11 +61,11 @@ def report(active: list[str]) -> BatchReport:
 async def test_a_retry_sends_only_what_is_safe(
     cli: Cli, sandbox: Sandbox, active: list[str], report: BatchReport, tmp_path: Path, name: str
 ) -> None:
-    """The action as it was; what is left out, and why, is one line."""
+    """The action as it was; what is left out, and why, is one line; unknown is exit code 1."""
     path = tmp_path / name
     save_report(path, report)
     done = await cli("pause", "--retry", str(path), "--report", str(tmp_path / "next.csv"))
-    assert done.code == 0
+    assert done.code == 1
     assert [(entry.ani, entry.note) for entry in sandbox.books] == [(active[3], "rest")]
     assert done.err == (
         f"nrm-async: {path}: 1 number again; left out: 1 applied, 1 unknown, 1 rejected, "
