@@ -112,7 +112,7 @@ def _act(
     with usage():
         inputs = Inputs(name, anis, options, file, retry)
         target = ReportFile(name, report, typed_connection())
-        target.check_beside(retry)
+        target.check_beside(file=file, retry=retry)
     if dry_run:
         return run(rehearse(inputs, as_json=as_json))
     return run(act(inputs, target, Connection(**given), as_json=as_json))

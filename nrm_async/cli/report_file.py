@@ -37,16 +37,25 @@ class ReportFile:
             format_of_file(self.path, "--report")
             check_target(self.path)
 
-    def check_beside(self, retry: str | None) -> None:
-        """Do not write over the report that is read: what is left out would be forgotten.
+    def check_beside(self, *, file: str | None, retry: str | None) -> None:
+        """Do not write over what is read, by whatever name.
 
         Raises:
             InvalidRequestError: They are the same file.
         """
-        if self.path and retry and Path(self.path).resolve() == Path(retry).resolve():
+        if self._is(file):
+            raise InvalidRequestError(
+                "--report must be another file than --file, which it would write over"
+            )
+        if self._is(retry):
             raise InvalidRequestError(
                 "--report must be another file than --retry, which knows more than what is sent"
             )
+
+    def _is(self, other: str | None) -> bool:
+        if self.path is None or other is None or not Path(self.path).exists():
+            return False
+        return Path(self.path).samefile(other)
 
     def save(self, report: BatchReport) -> None:
         """Write the report, if it has a file."""
