@@ -100,6 +100,7 @@ class Sandbox:
             text_ids=text_ids,
             contradictory=contradictory,
         )
+        self._first_switches = switches
         latency, host = checks.seconds("latency", latency), checks.loopback(host)
         self._faults = Engine(seed, [fault_of(spec) for spec in faults])
         self._account = Account(anis, seed, inventory, state_file, now)
@@ -208,8 +209,9 @@ class Sandbox:
         return tuple(map(self._faults.inject, found))
 
     def reset(self) -> None:
-        """Begin anew: inventory, clock, books and faults; switches stay."""
-        self._faults.clear()
+        """Begin anew, as it was made: inventory, clock, books, faults and switches."""
+        self._faults.reset()
+        self.switches = self._first_switches
         self._account.reset()
 
     def assert_applied(
