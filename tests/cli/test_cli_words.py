@@ -63,3 +63,21 @@ async def test_a_long_message_pads_no_other_line(
     stub_api.reply({"success": False, "message": "no " * 60})
     done = await anywhere("pause", "2345678901", "1")
     assert all(row == row.rstrip() for row in done.out.splitlines())
+
+
+async def test_a_proxy_is_gone_through(
+    anywhere: Cli, environment: Callable[[str, str], None], stub_api: StubAPI, silent_url: str
+) -> None:
+    """What nobody answers is answered by the proxy; its password is shown nowhere."""
+    environment(silent_url, API_KEY)
+    stub_api.reply({"success": False, "message": "no"}, 422)
+    proxy = stub_api.url.removesuffix("/nrm").replace("//", "//me:secret-word@")
+    done = await anywhere("pause", "2345678901", "--proxy", proxy)
+    assert [request.headers["Host"] for request in stub_api.requests] == [
+        silent_url.removeprefix("http://").removesuffix("/nrm")
+    ]
+    assert "Proxy-Authorization" in stub_api.requests[0].headers
+    assert (done.code, "rejected" in done.out) == (1, True)
+    assert "secret-word" not in done.out + done.err
+    wrong = await anywhere("pause", "2345678901", "--proxy", "me:secret-word@x")
+    assert (wrong.code, "secret-word" in wrong.err) == (2, False)
