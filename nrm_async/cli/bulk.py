@@ -13,7 +13,7 @@ from nrm_async.cli.options import Connection
 from nrm_async.cli.outcomes import Lines, Shown
 from nrm_async.cli.queue import Queue
 from nrm_async.cli.report_file import ReportFile
-from nrm_async.cli.run import AUTHENTICATION, FAILED, OK, WRONG_PLACE, is_wrong_place
+from nrm_async.cli.run import AUTHENTICATION, FAILED, OK, is_wrong_place, wrong_place
 from nrm_async.cli.show import complain, console, side_screen
 
 _INTERRUPTED: Final = "interrupted"
@@ -92,8 +92,9 @@ def _tell(report: BatchReport, leftover: Leftover, file: ReportFile) -> None:
 
 def _code_of(report: BatchReport, queue: Queue) -> int:
     """The exit code; a place that is not the API is told of once, not for each number."""
-    if any(is_wrong_place(result.error) for result in report.failed):
-        complain(WRONG_PLACE)
+    lost = next((one.error for one in report.failed if is_wrong_place(one.error)), None)
+    if lost is not None:
+        complain(wrong_place(lost))
     if any(isinstance(result.error, AuthenticationError) for result in report.failed):
         return AUTHENTICATION
     return OK if report.ok and not queue.unknown else FAILED

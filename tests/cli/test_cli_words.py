@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from aiohttp import web
 
+from nrm_async.sandbox import Sandbox
 from tests.cli.conftest import Cli
 from tests.conftest import API_KEY, StubAPI
 
@@ -21,13 +22,35 @@ def elsewhere(environment: Callable[[str, str], None], stub_api: StubAPI) -> Non
 
 
 @pytest.mark.usefixtures("elsewhere")
-@pytest.mark.parametrize("arguments", [("anis",), ("summary",), ("pause", "2345678901")])
-async def test_a_wrong_place_is_hinted_at(anywhere: Cli, arguments: tuple[str, ...]) -> None:
-    """A page that is not found, and no word of the API: once for all numbers."""
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        (("anis",), "/anis"),
+        (("summary",), "/anis"),
+        (("pause", "2345678901", "2345678902"), "/pause"),
+    ],
+)
+async def test_a_wrong_place_is_hinted_at(
+    anywhere: Cli, stub_api: StubAPI, arguments: tuple[str, ...], path: str
+) -> None:
+    """A page that is not found, and no word of the API: once for all numbers, with the address."""
     done = await anywhere(*arguments)
+    assert f"{stub_api.url}{path}: {HINT}" in done.err
+    typed = await anywhere(*arguments, "--base-url", f"{stub_api.url}/v9/")
+    assert f"{stub_api.url}/v9{path}: {HINT}" in typed.err
     assert done.code == 1
     assert done.err.count(HINT) == 1
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [("anis",), ("pause", "2345678901", "2345678902")])
+async def test_a_place_beside_the_api_is_a_wrong_one_too(
+    cli: Cli, sandbox: Sandbox, arguments: tuple[str, ...]
+) -> None:
+    """Without the /nrm, the server is right and says in JSON that nothing is there."""
+    done = await cli(*arguments, "--base-url", sandbox.root_url)
+    assert (done.code, done.err.count(HINT)) == (1, 1)
+    assert f"{sandbox.root_url}/{'anis' if arguments == ('anis',) else 'pause'}: " in done.err
 
 
 async def test_a_number_that_is_not_found_is_no_wrong_place(
