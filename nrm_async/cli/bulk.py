@@ -61,8 +61,9 @@ async def _cut_off(
         if leftover.reason is not None and file.path is not None:
             await leftover.take(queue, len(report))
     finally:
-        whole = leftover.after(report)
-        _keep(whole, report, output, file)
+        with undisturbed():
+            whole = leftover.after(report)
+            _keep(whole, report, output, file)
         try:
             output.end(report)
         finally:
@@ -72,8 +73,7 @@ async def _cut_off(
 def _keep(report: BatchReport, shown: BatchReport, output: Shown | Lines, file: ReportFile) -> None:
     """Save the report; where that fails, the screen is the only place that is left."""
     try:
-        with undisturbed():
-            file.save(report)
+        file.save(report)
     except BaseException:
         output.end(shown)
         raise
@@ -83,7 +83,7 @@ def _tell(report: BatchReport, leftover: Leftover, file: ReportFile) -> None:
     if leftover.reason is None:
         return
     if file.path is not None:
-        leftover.tell()
+        leftover.tell(report)
         if report.retryable:
             complain(f"go on with: {file.way_on()}")
     elif leftover.reason == _INTERRUPTED:

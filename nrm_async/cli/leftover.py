@@ -30,7 +30,8 @@ class Leftover:
     Attributes:
         reason: What cut the batch off, where nobody knows of it otherwise.
         results: A result for each input, in order.
-        is_whole: Whether these are all of them; standard input may be open still.
+        is_whole: Whether these are all of them for certain; standard input may be open still, or
+            what writes it have been interrupted too.
     """
 
     reason: str | None
@@ -41,19 +42,24 @@ class Leftover:
         """Take all that is left in the queue; ``first`` is the index of the next input."""
         left: list[Input] = []
         try:
-            self.is_whole = await queue.drain(left, _PATIENCE)
+            is_whole = await queue.drain(left, _PATIENCE)
         finally:  # what is known is kept, even if somebody has no patience at all
-            self.results = [self._result(index, item) for index, item in enumerate(left, first)]
+            with undisturbed():
+                self.results = [self._result(at, item) for at, item in enumerate(left, first)]
+        self.is_whole = is_whole
 
     def after(self, report: BatchReport) -> BatchReport:
         """The report with these results behind its own."""
         return BatchReport((*report, *self.results), report.elapsed)
 
-    def tell(self) -> None:
-        """Say how many there are, and whether there may be more."""
+    def tell(self, report: BatchReport) -> None:
+        """Say how many there are, and whether there may be more than the whole report has."""
         complain(f"{self.reason}: {counted(len(self.results))} not begun; the report has them")
         if not self.is_whole:
-            complain("the input could not be read to its end: the rest of it is in no report")
+            complain(
+                f"the end of the input was not seen for certain: the report has "
+                f"{counted(len(report))}, and no further ones"
+            )
 
     def _result(self, index: int, item: Input) -> Failed:
         action = None if isinstance(item, BadInput) else item

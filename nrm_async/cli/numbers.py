@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import stat
 import sys
 import threading
 from collections import deque
@@ -26,22 +27,32 @@ class Numbers(AsyncIterator[str]):
     """
 
     def __init__(self, given: Sequence[str], source: int = _STANDARD_INPUT) -> None:
-        self._given = iter(given)
+        self._given = deque(given)
         self._source = source
         self._lines: _Lines | None = None
 
     async def __anext__(self) -> str:
         while True:
             if self._lines is None:
-                item = next(self._given, None)
-                if item is None:
+                if not self._given:
                     raise StopAsyncIteration
+                item = self._given.popleft()
                 if item != FROM_INPUT:
                     return item
                 self._lines = _Lines(self._source)
             async for text in self._lines:
                 return text
             self._lines = None
+
+    def has_certain_end(self) -> bool:
+        """Whether standard input is a file, or nothing more is expected of it."""
+        is_awaited = self._lines is not None and not self._lines.is_over
+        if not is_awaited and FROM_INPUT not in self._given:
+            return True
+        try:
+            return stat.S_ISREG(os.fstat(self._source).st_mode)
+        except OSError:
+            return False
 
 
 class _Lines(AsyncIterator[str]):
@@ -54,10 +65,10 @@ class _Lines(AsyncIterator[str]):
         self._reading: Future[bytes] | None = None
         self._ready: deque[str] = deque()
         self._rest = b""
-        self._is_over = False
+        self.is_over = False
 
     async def __anext__(self) -> str:
-        while not self._ready and not self._is_over:
+        while not self._ready and not self.is_over:
             self._take(await self._chunk())
         if not self._ready:
             raise StopAsyncIteration
@@ -74,7 +85,7 @@ class _Lines(AsyncIterator[str]):
     def _take(self, chunk: bytes) -> None:
         *whole, self._rest = (self._rest + chunk).split(b"\n")
         if not chunk:
-            self._is_over = True
+            self.is_over = True
             whole.append(self._rest)
         texts = (raw.decode("utf-8", "replace").strip(_AROUND_A_NUMBER) for raw in whole)
         self._ready.extend(text for text in texts if text and not is_comment(text))

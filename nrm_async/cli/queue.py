@@ -47,12 +47,15 @@ class Queue(AsyncIterator[Input]):
     async def drain(self, into: list[Input], patience: float) -> bool:
         """Take all that is left, and say whether that was all there will be.
 
-        Standard input may stay open and silent: it is given this many seconds.
+        Standard input may stay open and silent: it is given this many seconds. If it ends only
+        now, that is no proof: Ctrl-C ends what writes into a pipe as well.
         """
+        is_certain = self.numbers.has_certain_end()
         try:
             async with asyncio.timeout(patience):
                 async for item in self:
                     into.append(item)  # noqa: PERF401 - what came before a time-out stays
         except (OSError, NRMError, asyncio.CancelledError):  # a TimeoutError is an OSError
+            into.extend(self.listed)  # a file that comes after an input which stays open
             return False
-        return True
+        return is_certain
