@@ -11,7 +11,10 @@ inside.
     run      from a coroutine to an exit code: errors become one line each
     listing  the inventory, as a table or as JSON Lines
     bulk     actions on many numbers: from the inputs to the report
+    report_file  the file that a report goes to
+    leftover what a batch that was cut off did not begin
     inputs   what to act on: numbers, a file of them, or what a report left to do
+    queue    these inputs on their way to a batch
     numbers  the numbers among the arguments and on standard input
     outcomes what became of each number
     rehearsal  a dry run

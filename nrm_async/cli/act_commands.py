@@ -4,10 +4,18 @@ from typing import Any, Final
 
 import click
 
-from nrm_async.cli.bulk import ReportFile, act
+from nrm_async.cli.bulk import act
 from nrm_async.cli.inputs import ActionName, Inputs
-from nrm_async.cli.options import Command, Connection, connection, existing_file, usage
+from nrm_async.cli.options import (
+    Command,
+    Connection,
+    connection,
+    existing_file,
+    typed_connection,
+    usage,
+)
 from nrm_async.cli.rehearsal import rehearse
+from nrm_async.cli.report_file import ReportFile
 from nrm_async.cli.run import run
 
 _anis_argument: Final = click.argument("anis", metavar="[ANI]...", nargs=-1)
@@ -21,11 +29,12 @@ _files: Final = (
     click.option(
         "--retry", metavar="REPORT", type=existing_file,
         help="Instead of numbers: a report that --report saved. Only what was not applied, and "
-        "is safe to send, is sent again.",
+        "is safe to send, is sent again; exit code 1 as long as the report has unknown ones.",
     ),
     click.option(
         "--report", metavar="FILE", type=click.Path(dir_okay=False),
-        help="Save the results: .csv, .jsonl (.gz may follow) or .parquet.",
+        help="Save the results: .csv, .jsonl (.gz may follow) or .parquet. After Ctrl-C it also "
+        "has the numbers that were not begun, for --retry.",
     ),
     click.option(
         "--dry-run", is_flag=True,
@@ -101,8 +110,9 @@ def _act(
     """Run one of the actions; ``about`` names the options that describe it to the API."""
     options = {key: given.pop(key) for key in about}
     with usage():
-        inputs, target = Inputs(name, anis, options, file, retry), ReportFile(report)
-        target.check_beside(retry)
+        inputs = Inputs(name, anis, options, file, retry)
+        target = ReportFile(name, report, typed_connection())
+        target.check_beside(file=file, retry=retry)
     if dry_run:
         return run(rehearse(inputs, as_json=as_json))
     return run(act(inputs, target, Connection(**given), as_json=as_json))

@@ -3,89 +3,98 @@
 import asyncio
 from collections.abc import Awaitable
 from contextlib import nullcontext
-from pathlib import Path
+from typing import Final
 
-import attrs
-
-from nrm_async import AuthenticationError, BatchReport, InvalidRequestError
+from nrm_async import AuthenticationError, BatchReport
 from nrm_async.cli.bars import Bars
 from nrm_async.cli.inputs import Inputs
-from nrm_async.cli.options import Connection, format_of_file
+from nrm_async.cli.leftover import Leftover, undisturbed
+from nrm_async.cli.options import Connection
 from nrm_async.cli.outcomes import Lines, Shown
-from nrm_async.cli.run import AUTHENTICATION, FAILED, OK, WRONG_PLACE, is_wrong_place
+from nrm_async.cli.queue import Queue
+from nrm_async.cli.report_file import ReportFile
+from nrm_async.cli.run import AUTHENTICATION, FAILED, OK, is_wrong_place, wrong_place
 from nrm_async.cli.show import complain, console, side_screen
-from nrm_async.files import save_report
-from nrm_async.files.formats import check_target
 
-
-@attrs.frozen
-class ReportFile:
-    """Where the report goes, if it is wanted.
-
-    Raises:
-        InvalidRequestError: It could not be written there, or its name tells no form.
-        ConfigurationError: An extra is needed for it that is not installed.
-    """
-
-    path: str | None = None
-
-    def __attrs_post_init__(self) -> None:
-        if self.path is not None:
-            format_of_file(self.path, "--report")
-            check_target(self.path)
-
-    def check_beside(self, retry: str | None) -> None:
-        """Do not write over the report that is read: what is left out would be forgotten.
-
-        Raises:
-            InvalidRequestError: They are the same file.
-        """
-        if self.path and retry and Path(self.path).resolve() == Path(retry).resolve():
-            raise InvalidRequestError(
-                "--report must be another file than --retry, which knows more than what is sent"
-            )
-
-    def save(self, report: BatchReport) -> None:
-        """Write the report, if it has a file."""
-        if self.path is not None:
-            save_report(self.path, report)
+_INTERRUPTED: Final = "interrupted"
 
 
 async def act(inputs: Inputs, file: ReportFile, connection: Connection, *, as_json: bool) -> int:
     """Act on the numbers and print what became of each."""
     output = Lines(inputs.name) if as_json else Shown(console())
-    actions = output.until_closed(inputs.opened())
+    queue = inputs.opened()
     # Lines that come one by one are progress themselves.
     with nullcontext() if as_json else Bars(side_screen()) as bars:
         async with connection.client(bars) as client:
-            call = client.run_batch(actions, on_result=output.take)
-            report = await _finished(call, output, file)
+            call = client.run_batch(output.until_closed(queue), on_result=output.take)
+            report = await _finished(call, queue, output, file)
+            _keep(report, report, output, file)  # before anything else can end the command
     output.end(report)
-    file.save(report)
-    return _code_of(report)
+    return _code_of(report, queue)
 
 
 async def _finished(
-    call: Awaitable[BatchReport], output: Shown | Lines, file: ReportFile
+    call: Awaitable[BatchReport], queue: Queue, output: Shown | Lines, file: ReportFile
 ) -> BatchReport:
-    """Wait for the batch; if something ends it early, show what is known all the same."""
+    """Wait for the batch; if something ends it early, tell and keep what is known all the same."""
     try:
         return await call
     except BaseException as error:
         report = getattr(error, "report", None)
-        if isinstance(report, BatchReport) and not output.is_closed:
-            output.end(report)
-            if isinstance(error, asyncio.CancelledError):
-                complain("interrupted: what is not shown was not begun")
         if isinstance(report, BatchReport):
-            file.save(report)
+            leftover = Leftover(_reason(error, output))
+            await _cut_off(report, leftover, queue, output, file)
         raise
 
 
-def _code_of(report: BatchReport) -> int:
+def _reason(error: BaseException, output: Shown | Lines) -> str | None:
+    if isinstance(error, asyncio.CancelledError):
+        return _INTERRUPTED
+    return "the output was closed" if output.is_closed else None
+
+
+async def _cut_off(
+    report: BatchReport, leftover: Leftover, queue: Queue, output: Shown | Lines, file: ReportFile
+) -> None:
+    """Keep and show what is known; what was not begun goes into the report only."""
+    try:
+        if leftover.reason is not None and file.path is not None:
+            await leftover.take(queue, len(report))
+    finally:
+        with undisturbed():
+            whole = leftover.after(report)
+            _keep(whole, report, output, file)
+        try:
+            output.end(report)
+        finally:
+            _tell(whole, leftover, file)
+
+
+def _keep(report: BatchReport, shown: BatchReport, output: Shown | Lines, file: ReportFile) -> None:
+    """Save the report; where that fails, the screen is the only place that is left."""
+    try:
+        file.save(report)
+    except BaseException:
+        output.end(shown)
+        raise
+
+
+def _tell(report: BatchReport, leftover: Leftover, file: ReportFile) -> None:
+    if leftover.reason is None:
+        return
+    if file.path is not None:
+        leftover.tell(report)
+        if report.retryable:
+            complain(f"go on with: {file.way_on()}")
+    elif leftover.reason == _INTERRUPTED:
+        complain("interrupted: what is not shown was not begun")
+
+
+def _code_of(report: BatchReport, queue: Queue) -> int:
     """The exit code; a place that is not the API is told of once, not for each number."""
-    if any(is_wrong_place(result.error) for result in report.failed):
-        complain(WRONG_PLACE)
+    lost = next((one.error for one in report.failed if is_wrong_place(one.error)), None)
+    if lost is not None:
+        complain(wrong_place(lost))
     if any(isinstance(result.error, AuthenticationError) for result in report.failed):
         return AUTHENTICATION
-    return OK if report.ok else FAILED
+    return OK if report.ok and not queue.unknown else FAILED

@@ -1,15 +1,16 @@
 """What to act on: numbers given, a file of them, or what a report left to do."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, Literal, TypeAlias
 
 import attrs
 
 from nrm_async import BatchReport, CallResult, InvalidRequestError, Outcome
-from nrm_async.cli.numbers import numbers
+from nrm_async.cli.numbers import Numbers
 from nrm_async.cli.options import format_of_file
+from nrm_async.cli.queue import Queue
 from nrm_async.cli.show import complain, counted
 from nrm_async.files import BadInput, Format, load_report, read_actions
 from nrm_async.files.actions import AnyAction, number_of
@@ -55,7 +56,7 @@ class Inputs:
             )
         format_of_file(retry, "--retry")
 
-    def opened(self) -> AsyncIterator[AnyAction | BadInput]:
+    def opened(self) -> Queue:
         """The actions; what can be checked before the first of them is checked now.
 
         Raises:
@@ -63,17 +64,14 @@ class Inputs:
             FileFormatError: The file is no list, or the report is none.
         """
         if self.retry is not None:
-            return self._all(self._left_to_do(load_report(self.retry)))
+            return self._left_to_do(load_report(self.retry))
         if self.file is None:
             self._make("0000000")  # options that fit no number are told now, and once
-            return self._all(())
-        return self._all(self._listed(self.file))
+            return self._queue(())
+        return self._queue(self._listed(self.file))
 
-    async def _all(self, listed: Iterable[AnyAction | BadInput]) -> AsyncIterator[Any]:
-        async for number in numbers(self.given):
-            yield self._made(number)
-        for action in listed:
-            yield action
+    def _queue(self, listed: Iterable[AnyAction | BadInput], unknown: int = 0) -> Queue:
+        return Queue(Numbers(self.given), self._made, iter(listed), unknown)
 
     def _made(self, number: str) -> AnyAction | BadInput:
         try:
@@ -86,13 +84,13 @@ class Inputs:
         made: AnyAction = make(number, **self.options)
         return made
 
-    def _listed(self, path: str) -> Iterable[AnyAction | BadInput]:
+    def _listed(self, path: str) -> Iterator[AnyAction | BadInput]:
         options: dict[str, Any] = dict(self.options)
         actions = read_actions(path, ACTIONS[self.name], format=_format_of_list(path), **options)
         first = list(islice(actions, 1))  # reads the header
         return chain(first, actions)
 
-    def _left_to_do(self, report: BatchReport) -> list[AnyAction]:
+    def _left_to_do(self, report: BatchReport) -> Queue:
         """The actions of this command that are safe to send again; the others are told of."""
         safe = {result.index for result in report.retryable}
         again, left_out = list[Any](), Counter[str]()
@@ -103,7 +101,7 @@ class Inputs:
                 left_out[_why_not(result, is_safe=result.index in safe)] += 1
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
         complain(f"{self.retry}: {counted(len(again))} again; left out: {reasons or 'none'}")
-        return again
+        return self._queue(again, report.counts[Outcome.UNKNOWN])
 
 
 def _why_not(result: CallResult, *, is_safe: bool) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 import attrs
 import click
+from click.core import ParameterSource
 
 from nrm_async import ConfigurationError, InvalidRequestError, NRMClient
 from nrm_async.events import Observer
@@ -58,6 +59,7 @@ class Connection:
     base_url: str | None
     concurrency: int
     timeout: float
+    proxy: str | None = attrs.field(default=None, repr=False)  # may hold a password
 
     def client(self, on_event: Observer | None = None) -> NRMClient:
         """A client with these settings, which tells this observer.
@@ -71,6 +73,7 @@ class Connection:
             base_url=self.base_url,
             max_concurrency=self.concurrency,
             timeout=self.timeout,
+            proxy=self.proxy,
             on_event=on_event,
         )
 
@@ -82,6 +85,8 @@ def _connection(command: Command) -> Command:
         click.option("--concurrency", type=Whole(1, _MOST_AT_ONCE), default=16, metavar="N",
                      show_default=True, envvar="NRM_CONCURRENCY", show_envvar=True,
                      help="Most requests in flight at once."),
+        click.option("--proxy", envvar="NRM_PROXY", show_envvar=True, metavar="URL",
+                     help="Go through this proxy; a password belongs in the variable."),
         click.option("--base-url", envvar="NRM_BASE_URL", show_envvar=True, metavar="URL",
                      help="Where the API is, if not at the vendor's."),
     ):  # fmt: skip
@@ -91,6 +96,19 @@ def _connection(command: Command) -> Command:
 
 connection: Final = _connection
 """Give a command the options of a ``Connection``."""
+
+
+def typed_connection() -> list[str]:
+    """The options of the connection that were typed: others come from the environment again."""
+    context = click.get_current_context()
+    return [
+        word
+        for name in ("base_url", "concurrency", "timeout", "proxy")
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        and not (name == "proxy" and "@" in context.params[name])  # a password is not shown
+        for word in (f"--{name.replace('_', '-')}", str(context.params[name]))
+    ]
+
 
 json_lines: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON Lines.")
 """Give a command the option to print one JSON object on each line."""

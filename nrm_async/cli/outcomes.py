@@ -9,6 +9,7 @@ from rich.console import Console
 
 from nrm_async import BatchReport, CallResult, Failed, Succeeded
 from nrm_async.cli.inputs import ActionName, words
+from nrm_async.cli.queue import Input, Queue
 from nrm_async.cli.show import Cell, Column, counted, json_line, line, table
 
 _OPTIONS: Final = ("carrier", "note", "date")  # what --retry needs to send it as it was
@@ -21,10 +22,11 @@ class Output:
 
     is_closed: bool = attrs.field(default=False, init=False)
 
-    async def until_closed(self, source: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async def until_closed(self, queue: Queue) -> AsyncIterator[Input]:
         """The inputs, as long as somebody reads."""
-        async for item in source:
+        async for item in queue:
             if self.is_closed:
+                queue.give_back(item)
                 return
             yield item
 
@@ -62,9 +64,9 @@ class Lines(Output):
         self._written.add(result.index)
 
     def end(self, report: BatchReport) -> None:
-        """Write the lines that are not written yet."""
+        """Write the lines that are not written yet, if somebody reads them."""
         for result in report:
-            if result.index not in self._written:
+            if result.index not in self._written and not self.is_closed:
                 self.take(result)
 
 

@@ -9,6 +9,8 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+import click
+
 from nrm_async import (
     APIError,
     AuthenticationError,
@@ -18,6 +20,7 @@ from nrm_async import (
     NRMError,
 )
 from nrm_async.cli.show import complain
+from nrm_async.config import DEFAULT_BASE_URL
 
 OK: Final = 0
 FAILED: Final = 1
@@ -70,17 +73,26 @@ def words_of(error: NRMError) -> str:
         words = f"the base URL (NRM_BASE_URL, --base-url) {words.removeprefix('base_url ')}"
     if request_id:
         words += f" [request id {request_id}]"
-    return f"{words}; {WRONG_PLACE}" if is_wrong_place(error) else words
+    return f"{words}; {wrong_place(error)}" if is_wrong_place(error) else words
 
 
-WRONG_PLACE: Final = "is NRM_BASE_URL (or --base-url) right? it usually ends in /nrm"
+def wrong_place(error: NRMError) -> str:
+    """The whole address that was asked, and what to look at: errors tell its last part only."""
+    context = click.get_current_context(silent=True)
+    base = (context.params.get("base_url") if context else None) or DEFAULT_BASE_URL
+    asked = f"{base.rstrip('/')}{error.path or ''}"
+    return f"{asked}: is NRM_BASE_URL (or --base-url) right? it usually ends in /nrm"
 
 
 def is_wrong_place(error: NRMError | None) -> bool:
-    """Whether it looks as if the API were somewhere else: the API's own refusals are JSON."""
+    """Whether it looks as if the API were somewhere else.
+
+    There always is a listing; and the API's own refusals are JSON, and speak of an ANI.
+    """
     if not isinstance(error, APIError) or error.status != _NOT_FOUND:
         return False
-    return not (error.body or "").lstrip().startswith("{")
+    is_json = (error.body or "").lstrip().startswith("{")
+    return error.method == "GET" or not is_json or "ani" not in error.message.lower()
 
 
 def tolerant_output() -> None:

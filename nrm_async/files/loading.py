@@ -70,8 +70,8 @@ def load_report(
 
     Its results tell what the saved ones told, errors with everything that was seen, so
     ``run_batch(load_report(path).retryable)`` goes on where a batch ended. Only their ``input``
-    is not what was given but the action, or the text in its place. Errors are never equal to each
-    other, so a report with failures is not ``==`` the saved one: compare outcomes and words.
+    is not what was given but the action, or the text in its place; and errors are never equal to
+    each other. So do not compare a report with ``==`` to the saved one, but actions and outcomes.
 
     Args:
         path: The file.

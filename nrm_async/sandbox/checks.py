@@ -9,6 +9,10 @@ from typing import Any, Final
 
 _NON_DIGITS: Final = re.compile(r"[^0-9]+")
 _PHONE: Final = re.compile(r"[0-9]{7,15}")
+_SPELLING: Final = re.compile(
+    r"\s*\+?[0-9\s().\-\u2010-\u2015]+"
+)  # letters are a slip, not a spelling
+_LARGEST: Final = 10**15 - 1  # 15 digits
 _KEY: Final = re.compile(r"[!-~]+")  # visible ASCII: what an Authorization header can carry
 
 
@@ -51,12 +55,30 @@ def canonical(text: str) -> str | None:
 
 
 def phone(value: Any) -> str:
-    """The number of a text, or of a value with a ``phone`` or an ``ani``; else ValueError."""
-    text = getattr(value, "phone", None) or getattr(value, "ani", None) or value
-    ani = canonical(text) if isinstance(text, str) else None
+    """The number that somebody means, in canonical form; ValueError if it is none.
+
+    Text in any usual spelling, a whole number, or a value with a ``phone`` or an ``ani``.
+    """
+    meant = getattr(value, "phone", None) or getattr(value, "ani", None) or value
+    if isinstance(meant, int) and not isinstance(meant, bool) and 0 <= meant <= _LARGEST:
+        meant = str(meant)
+    is_spelt = isinstance(meant, str) and _SPELLING.fullmatch(meant)
+    ani = canonical(meant) if is_spelt else None
     if ani is None:
-        raise ValueError(f"ani must be a phone number of 7 to 15 digits, not {value!r}")
+        raise ValueError(f"ani must be a phone number of 7 to 15 digits, not {_shown(value)}")
     return ani
+
+
+def phone_or_any(value: Any) -> str | None:
+    """The same, where None stands for any number."""
+    return None if value is None else phone(value)
+
+
+def _shown(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 - a stranger's, or a whole number of thousands of digits
+        return f"<{type(value).__name__}>"
 
 
 def key(value: object) -> str:

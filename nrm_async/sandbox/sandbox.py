@@ -31,6 +31,9 @@ class Sandbox:
     told things from any thread. State lives as long as the object, through stops and starts, and
     longer with a ``state_file``.
 
+    Wherever it is asked about a number, that may be text in any usual spelling, a whole number,
+    or a value with a ``phone`` or an ``ani``; what is none is a ValueError.
+
     Args:
         anis: How many numbers the inventory holds, at least 0.
         seed: What inventory and chance are made from; the same seed gives the same rows on the
@@ -97,6 +100,7 @@ class Sandbox:
             text_ids=text_ids,
             contradictory=contradictory,
         )
+        self._first_switches = switches
         latency, host = checks.seconds("latency", latency), checks.loopback(host)
         self._faults = Engine(seed, [fault_of(spec) for spec in faults])
         self._account = Account(anis, seed, inventory, state_file, now)
@@ -190,8 +194,8 @@ class Sandbox:
     def __len__(self) -> int:
         return len(self.state)
 
-    def status_of(self, ani: str) -> str:
-        """The status code of ``ani`` (ten digits) now; KeyError when it is not there."""
+    def status_of(self, ani: Any) -> str:
+        """The status code of ``ani`` now; KeyError when it is not there, ValueError if none is."""
         return self.state.status_of(ani)
 
     def inject(self, *faults: FaultLike) -> tuple[int, ...]:
@@ -205,16 +209,15 @@ class Sandbox:
         return tuple(map(self._faults.inject, found))
 
     def reset(self) -> None:
-        """Begin anew: inventory, clock, books and faults; switches stay."""
-        self._faults.clear()
+        """Begin anew, as it was made: inventory, clock, books, faults and switches."""
+        self._faults.reset()
+        self.switches = self._first_switches
         self._account.reset()
 
     def assert_applied(
         self, action: ActionName, ani: Any = None, *, times: int | None = None
     ) -> None:
         """``action`` was applied: to ``ani`` if given, exactly ``times`` if given, else at all.
-
-        Numbers may be written in any way, or be values with a ``phone`` or an ``ani``.
 
         Raises:
             AssertionError: It was not; the message says what happened instead.

@@ -7,10 +7,11 @@ be told again to another: actions, numbers that join and leave, and turns of the
 import heapq
 import threading
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from attrs import frozen
 
+from nrm_async.sandbox import checks
 from nrm_async.sandbox.books import AppliedAction, Books
 from nrm_async.sandbox.clock import Clock, Setting
 from nrm_async.sandbox.events import Event, Joined, Journal, Left, Turned
@@ -112,14 +113,14 @@ class State:
     def __len__(self) -> int:
         return len(self._inventory)
 
-    def row(self, ani: str) -> Row:
-        """The row of ``ani`` (ten digits) as it stands now; KeyError when it is not there."""
+    def row(self, ani: Any) -> Row:
+        """The row of ``ani``, however written, as it stands now; KeyError when it is not there."""
         with self._lock:
             self._tick()
             return self._inventory.row(self._index(ani))
 
-    def status_of(self, ani: str) -> str:
-        """The status code of ``ani`` (ten digits) now; KeyError when it is not there."""
+    def status_of(self, ani: Any) -> str:
+        """The status code of ``ani``, however written, now; KeyError when it is not there."""
         with self._lock:
             self._tick()
             return self._inventory.status(self._index(ani))
@@ -198,10 +199,11 @@ class State:
         with self._lock:
             self._inventory.prepare()
 
-    def _index(self, ani: str) -> int:
-        index = self._inventory.find(ani)
+    def _index(self, ani: Any) -> int:
+        phone = checks.phone(ani)
+        index = self._inventory.find(phone)
         if index is None:
-            raise KeyError(ani)
+            raise KeyError(phone)
         return index
 
     def _remediate(self, request: ActionRequest, now: datetime, number: int) -> Answer:

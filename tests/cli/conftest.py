@@ -36,7 +36,13 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
     """Point the command at an API, as a user would."""
-    for name in ("NRM_CONCURRENCY", "NRM_TIMEOUT", "NRM_BASE_URL", "OUTBOUNDIQ_API_KEY"):
+    for name in (
+        "NRM_CONCURRENCY",
+        "NRM_TIMEOUT",
+        "NRM_PROXY",
+        "NRM_BASE_URL",
+        "OUTBOUNDIQ_API_KEY",
+    ):
         monkeypatch.delenv(name, raising=False)
 
     def point_at(url: str, key: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nrm_async.cli.numbers import numbers
+from nrm_async.cli.numbers import Numbers
 from nrm_async.sandbox import Sandbox
 from tests.cli.conftest import Cli
 from tests.conftest import API_KEY, StubAPI
@@ -150,7 +150,7 @@ async def test_numbers_come_from_arguments_and_input_in_order() -> None:
     source = _pipe_with(
         b"\xef\xbb\xbf# mine\n2345678902\r\n\n # rest\n  (234) 567-8903 \n2345678904"
     )
-    got = [number async for number in numbers(("2345678901", "-", "2345678905"), source)]
+    got = [number async for number in Numbers(("2345678901", "-", "2345678905"), source)]
     os.close(source)
     assert got == ["2345678901", "2345678902", "(234) 567-8903", "2345678904", "2345678905"]
 
@@ -158,7 +158,7 @@ async def test_numbers_come_from_arguments_and_input_in_order() -> None:
 async def test_numbers_are_read_as_they_come() -> None:
     """A line is given out while the input is still open."""
     reader, writer = os.pipe()
-    source = numbers(("-",), reader)
+    source = Numbers(("-",), reader)
     os.write(writer, b"2345678901\n23")
     assert await anext(source) == "2345678901"
     following = asyncio.ensure_future(anext(source))
@@ -173,5 +173,5 @@ async def test_input_that_cannot_be_read_fails() -> None:
     """The reason reaches the caller instead of dying in a thread."""
     directory = os.open("/", os.O_RDONLY)
     with pytest.raises(OSError, match="directory"):
-        await anext(numbers(("-",), directory))
+        await anext(Numbers(("-",), directory))
     os.close(directory)

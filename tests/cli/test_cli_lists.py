@@ -61,11 +61,11 @@ def report(active: list[str]) -> BatchReport:
 async def test_a_retry_sends_only_what_is_safe(
     cli: Cli, sandbox: Sandbox, active: list[str], report: BatchReport, tmp_path: Path, name: str
 ) -> None:
-    """The action as it was; what is left out, and why, is one line."""
+    """The action as it was; what is left out, and why, is one line; unknown is exit code 1."""
     path = tmp_path / name
     save_report(path, report)
     done = await cli("pause", "--retry", str(path), "--report", str(tmp_path / "next.csv"))
-    assert done.code == 0
+    assert done.code == 1
     assert [(entry.ani, entry.note) for entry in sandbox.books] == [(active[3], "rest")]
     assert done.err == (
         f"nrm-async: {path}: 1 number again; left out: 1 applied, 1 unknown, 1 rejected, "
@@ -90,15 +90,28 @@ async def test_a_report_is_no_list(
     assert "--retry" in done.err
 
 
-async def test_a_retry_does_not_write_over_its_report(
-    cli: Cli, sandbox: Sandbox, report: BatchReport, tmp_path: Path
+@pytest.mark.parametrize("option", ["--retry", "--file"])
+@pytest.mark.parametrize("way", ["path", "detour", "symlink", "hard link"])
+async def test_a_report_does_not_write_over_what_is_read(
+    cli: Cli, sandbox: Sandbox, report: BatchReport, tmp_path: Path, option: str, way: str
 ) -> None:
-    """What may have been applied would be forgotten."""
-    path = str(tmp_path / "report.csv")
-    save_report(path, report)
-    done = await cli("pause", "--retry", path, "--report", path)
-    assert (done.code, sandbox.requests) == (2, 0)
-    assert len(load_report(path)) == len(report)
+    """What may have been applied would be forgotten, or the list be lost; nothing is sent."""
+    path, other = tmp_path / "given.csv", tmp_path / "other.csv"
+    if option == "--retry":
+        save_report(path, report)
+    else:
+        path.write_text("\n".join(sandbox.phones))
+    before = path.read_bytes()
+    if way == "symlink":
+        other.symlink_to(path)
+    elif way == "hard link":
+        other.hardlink_to(path)
+    else:
+        other = path if way == "path" else tmp_path / ".." / tmp_path.name / path.name
+    done = await cli("pause", option, str(path), "--report", str(other))
+    assert (done.code, done.out, sandbox.requests) == (2, "", 0)
+    assert f"--report must be another file than {option}" in done.err
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("more", [("2345678901",), ("--note", "x"), ("--carrier", "123456")])

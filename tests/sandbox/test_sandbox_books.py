@@ -3,13 +3,14 @@
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nrm_async import Ani, Pause
-from nrm_async.sandbox import Sandbox
+from nrm_async.sandbox import ActionRequest, Sandbox
 from nrm_async.sandbox.books import AppliedAction, Books, Ending
 from nrm_async.sandbox.books.applied import from_micros, packed, to_micros, unpacked
 from tests.sandbox.conftest import ACTIVE, COOLING, START, Caller
@@ -143,11 +144,56 @@ async def test_messages_say_what_happened_instead() -> None:
         )
 
 
-@pytest.mark.parametrize("ani", ["12", 2345678901, None.__class__])
-def test_a_number_that_is_none_is_told(ani: object) -> None:
+def helpers(sandbox: Sandbox) -> dict[str, Callable[[Any], object]]:
+    """All that can be asked about one number."""
+    return {
+        "assert_applied": lambda ani: sandbox.assert_applied("pause", ani),
+        "assert_not_applied": lambda ani: sandbox.assert_not_applied("activate", ani),
+        "assert_requests": lambda ani: sandbox.assert_requests("pause", ani, times=0),
+        "status_of": sandbox.status_of,
+        "state.status_of": sandbox.state.status_of,
+        "state.row": sandbox.state.row,
+        "books.applied": lambda ani: sandbox.books.applied("pause", ani),
+        "books.times_applied": lambda ani: sandbox.books.times_applied("pause", ani),
+        "books.requests": lambda ani: sandbox.books.requests("pause", ani),
+    }
+
+
+@pytest.mark.parametrize("name", helpers(Sandbox(0)))
+def test_a_number_is_understood_in_any_spelling(name: str) -> None:
+    """Text, a whole number, a row of the client, an action or an entry: the answer is the same."""
+    sandbox = Sandbox(30)
+    ani = next(phone for phone in sandbox.phones if sandbox.status_of(phone) == ACTIVE)
+    sandbox.state.act(ActionRequest("pause", ani))
+    ask = helpers(sandbox)[name]
+    spellings = [
+        f"+1 ({ani[:3]}) {ani[3:6]}-{ani[6:]}", f"1{ani}", int(ani), int(f"1{ani}"), Ani(1, ani),
+        Ani(1, f"+1{ani}"), Pause(ani), sandbox.books.applied()[0],
+    ]  # fmt: skip
+    expected = ask(ani)
+    assert all(ask(spelling) == expected for spelling in spellings)
+
+
+@pytest.mark.parametrize("name", helpers(Sandbox(0)))
+@pytest.mark.parametrize(
+    "ani",
+    [
+        "", "12", "2345678901x", "234567\u0660890", "2" * 16, 12, -2345678901, 10**5000, True,
+        2.5e9, b"2345678901", object(), None.__class__, ["2345678901"],
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_a_number_that_is_none_is_told(name: str, ani: object) -> None:
     """A slip in a test is not taken for a number that nothing was done to."""
-    with pytest.raises(ValueError, match="ani must be a phone number of 7 to 15 digits, not"):
-        Sandbox(1).assert_not_applied("pause", ani)
+    ask = helpers(Sandbox(1))[name]
+    with pytest.raises(ValueError, match=r"^ani must be a phone number of 7 to 15 digits, not"):
+        ask(ani)
+
+
+def test_a_number_of_somewhere_else_has_no_status() -> None:
+    """It is a number, and none of the inventory's."""
+    with pytest.raises(KeyError, match="2000000000"):
+        Sandbox(1).status_of("+1 200 000 0000")
 
 
 def test_the_books_may_be_read_from_another_thread() -> None:

@@ -281,6 +281,24 @@ async def test_beginning_anew(caller: Caller) -> None:
     assert (await caller.act("pause", ani=caller.first(ACTIVE))).status == 200
 
 
+async def test_beginning_anew_is_beginning_as_it_was_made() -> None:
+    """Faults and switches that it was made with are back and count anew; later ones are gone."""
+    async with Caller(faults=["5xx:count=1"], refusal_status=422) as caller:
+        made = caller.sandbox.switches
+        for _ in range(2):
+            caller.sandbox.inject("429")
+            caller.sandbox.switches = made.changed({"refusal_status": 200})
+            assert (await caller.call("GET", "/anis")).status == 503
+            assert (await caller.call("GET", "/anis")).status == 429
+            await caller.control("POST", "/control/reset")
+            assert [(one.number, one.fault.name) for one in caller.sandbox.faults.injected] == [
+                (1, "5xx")
+            ]
+            assert caller.sandbox.switches == made
+        caller.sandbox.faults.clear()
+        assert (await caller.call("GET", "/anis")).status == 200
+
+
 def test_a_sandbox_in_a_thread_needs_no_loop() -> None:
     """A plain ``with`` runs it; its port is closed afterwards."""
     with Sandbox(5) as sandbox:

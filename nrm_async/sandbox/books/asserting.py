@@ -30,7 +30,7 @@ class Assertions:
     def applied(self, action: ActionName, ani: Any, times: int | None) -> None:
         """``action`` was applied so often; at least once where ``times`` is None."""
         _check_count("times", times)
-        phone = None if ani is None else checks.phone(ani)
+        phone = checks.phone_or_any(ani)
         found = self._books().times_applied(action, phone)
         if found < 1 if times is None else found != times:
             wanted = "" if times is None else f" {_times(times)}"
@@ -41,7 +41,7 @@ class Assertions:
 
     def not_applied(self, action: ActionName | None, ani: Any) -> None:
         """Nothing of the kind was applied."""
-        phone = None if ani is None else checks.phone(ani)
+        phone = checks.phone_or_any(ani)
         found = self._books().applied(action, phone)
         if found:
             shown = (f"{one.action} of {one.ani} by request #{one.request}" for one in found)
@@ -62,7 +62,7 @@ class Assertions:
         _check_count("at_most", at_most)
         if status is not None:
             checks.whole_number("status", status, 100, 599)
-        phone = None if ani is None else checks.phone(ani)
+        phone = checks.phone_or_any(ani)
         found = len(self._books().requests(endpoint, phone, status=status))
         if _fits(found, times, at_most):
             return

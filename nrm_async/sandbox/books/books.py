@@ -4,9 +4,11 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 from attrs import frozen
 
+from nrm_async.sandbox import checks
 from nrm_async.sandbox.books.applied import AppliedAction, AppliedActions
 from nrm_async.sandbox.books.requests import Ending, RequestEntry, RequestLog
 from nrm_async.sandbox.values import ActionName, Endpoint
@@ -26,6 +28,9 @@ class Books:
     A client that reports the truth agrees with these books: one applied entry for each action it
     calls applied, none for those it calls refused or not applied. They may be read from any
     thread. Their length, and going through them, is about the applied actions.
+
+    Numbers may be written in any way, be whole numbers, or be values with a ``phone`` or an
+    ``ani``; ValueError for what is none.
 
     Args:
         keep: Where each request is kept when it has ended; None: nowhere.
@@ -86,36 +91,39 @@ class Books:
     def applied(
         self,
         action: ActionName | None = None,
-        ani: str | None = None,
+        ani: Any = None,
         *,
         since: int = 0,
         limit: int | None = None,
     ) -> tuple[AppliedAction, ...]:
-        """The applied actions of this kind on this ANI (ten digits), oldest first; None: any.
+        """The applied actions of this kind on this ANI, oldest first; None: any.
 
         ``since`` leaves out that many of the oldest entries of the whole books, ``limit`` is the
         most to answer.
         """
+        phone = checks.phone_or_any(ani)
         with self._lock:
-            return tuple(islice(self._applied.find(action, ani, since), limit))
+            return tuple(islice(self._applied.find(action, phone, since), limit))
 
-    def times_applied(self, action: ActionName | None = None, ani: str | None = None) -> int:
-        """How often ``action`` was applied to ``ani`` (ten digits); None: any."""
+    def times_applied(self, action: ActionName | None = None, ani: Any = None) -> int:
+        """How often ``action`` was applied to ``ani``; None: any."""
+        phone = checks.phone_or_any(ani)
         with self._lock:
-            return self._applied.count(action, ani)
+            return self._applied.count(action, phone)
 
     def requests(
         self,
         endpoint: Endpoint | None = None,
-        ani: str | None = None,
+        ani: Any = None,
         *,
         status: int | None = None,
         since: int = 0,
         limit: int | None = None,
     ) -> tuple[RequestEntry, ...]:
         """The requests to this endpoint, about this ANI, answered with this status; None: any."""
+        phone = checks.phone_or_any(ani)
         with self._lock:
-            return tuple(islice(self._log.find(endpoint, ani, status, since), limit))
+            return tuple(islice(self._log.find(endpoint, phone, status, since), limit))
 
     def times_requested(self, endpoint: Endpoint | None = None) -> int:
         """How many requests came to ``endpoint``; None: to any path."""

@@ -134,8 +134,8 @@ class Engine:
         self._lock = threading.RLock()
         self._injected: list[Injected] = []
         self._next_number = 1
-        for fault in faults:
-            self.inject(fault)
+        self._first = tuple(faults)
+        self.reset()
 
     @property
     def injected(self) -> tuple[Injected, ...]:
@@ -167,6 +167,13 @@ class Engine:
         with self._lock:
             self._injected = []
             self._next_number = 1
+
+    def reset(self) -> None:
+        """Begin anew, with the faults of the beginning."""
+        with self._lock:
+            self.clear()
+            for fault in self._first:
+                self.inject(fault)
 
     def plan(self, endpoint: Endpoint, moment: Moment) -> Plan:
         """What is to happen to this request: delays add up, the oldest other fault decides."""

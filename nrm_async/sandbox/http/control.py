@@ -187,7 +187,7 @@ class Control:
         return self.sandbox.switches
 
     def reset(self, query: Query, body: Any, rest: str) -> object:
-        """Begin anew: inventory, clock, books and faults."""
+        """Begin anew, as it was made: inventory, clock, books, faults and switches."""
         self.sandbox.reset()
         return self.health(query, body, rest)
 
