@@ -277,3 +277,12 @@ def test_batch_error_pickles() -> None:
     copy = pickle.loads(pickle.dumps(caught.value))
     assert str(copy) == str(caught.value)
     assert [result.index for result in copy.failed] == [1, 3, 4, 5, 6]
+
+
+def test_counts_are_found_by_the_text_of_an_outcome() -> None:
+    """An outcome is equal to its text, and so has its hash."""
+    assert all(hash(outcome) == hash(str(outcome)) for outcome in Outcome)
+    counts: dict[str, int] = {**REPORT.counts}
+    assert [counts[text] for text in ("applied", "unknown")] == [
+        REPORT.counts[outcome] for outcome in (Outcome.APPLIED, Outcome.UNKNOWN)
+    ]
