@@ -53,6 +53,17 @@ class Value:
         return f"{kind.__qualname__.rpartition('>.')[2]}({fields})"
 
 
+def settable(kind: type) -> Any:
+    """A class with the slots of a frozen one, and without its guards.
+
+    A frozen class guards each assignment, in its own ``__init__`` too. Where values are made by the
+    million, they are made of this class, filled, and then given the class ``kind``: nothing is
+    copied, and it takes a third of the time.
+    """
+    guards = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
+    return type(f"Settable{kind.__name__}", (kind,), {"__slots__": (), **guards})
+
+
 def _shown(value: object, field: Field) -> str:
     # One that is only half made may be shown in a traceback.
     content = getattr(value, field.name, attrs.NOTHING)

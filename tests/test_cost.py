@@ -37,8 +37,8 @@ TOLERANCE = 1.05
 ROW = 113  # one row of a page as documented
 ROW_WITH_NEW_FIELD = 125  # the same with a field that this version does not know
 PAGE = 464  # a page of one row
-PAUSE = 2_449  # one pause of a batch, from the input to the result
-FETCH = 3_250  # one page of a listing, without decoding it
+PAUSE = 2_203  # one pause of a batch, from the input to the result
+FETCH = 3_029  # one page of a listing, without decoding it
 
 
 class Count:

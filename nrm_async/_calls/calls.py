@@ -10,7 +10,7 @@ from nrm_async._calls.known import LastKnown
 from nrm_async._calls.told import Telling
 from nrm_async._confirm import Means, can_confirm, confirm
 from nrm_async._flight import Flight
-from nrm_async._session import TOO_LATE, Concluded, Network, Session
+from nrm_async._session import TOO_LATE, Network, Session
 from nrm_async._wire import (
     MAX_PAGE_SIZE,
     Request,
@@ -51,22 +51,26 @@ class Calls:
     ) -> Callable[[], AniPage]:
         """Fetch a page now; what comes back decodes it, when it is called."""
         request = page_request(page, page_size, number)
-        work = self._fetch(request, page, flight)
-        done = await self._telling.of_read(work, request.path, flight)
+        network = self._session.network()
+        started = network.loop.time()
+        work = self._fetch(network, request, page, flight)
+        response = await self._telling.of_read(work, request.path, flight)
+        elapsed = network.loop.time() - started
 
         def read() -> AniPage:
-            value = read_page(_page_or_raise(done.value, page), page, page_size)
+            value = read_page(response, page, page_size)
             if isinstance(value, NRMError):
-                value.at(request.method, request.path, done.attempts, done.elapsed)
+                value.at(request.method, request.path, flight.attempts, elapsed)
             self._telling.of_page(page, value, flight)
             return _page_or_raise(value, page)
 
         return read
 
-    async def _fetch(self, request: Request, page: int, flight: Flight) -> Concluded[Response]:
-        done = await self._session.converse(self._session.network(), request, accept_page, flight)
-        _page_or_raise(done.value, page)
-        return done
+    async def _fetch(
+        self, network: Network, request: Request, page: int, flight: Flight
+    ) -> Response:
+        response = await self._session.converse(network, request, accept_page, flight)
+        return _page_or_raise(response, page)
 
     async def find(self, ani: str, make_flight: Callable[[], Flight]) -> Ani | None:
         """The row of one number, or ``None`` if it is not in the inventory."""
@@ -124,7 +128,11 @@ class Calls:
             except TimeoutError:
                 return NotSentError(TOO_LATE)
         try:
-            value = await self._carry_out(network, item, action, flight, on_unknown)
+            read = partial(read_receipt, action=action)
+            request = action_request(action)
+            value = await self._session.converse(network, request, read, flight)
+            if isinstance(value, NRMError):
+                value = await self._settle(network, item, action, flight, on_unknown, value)
         except asyncio.CancelledError:
             if flight.may_be_applied:
                 self._last_known.note(action, OutcomeUnknownError("cancelled"))
@@ -135,33 +143,30 @@ class Calls:
         finally:
             anis.release(action.ani)
 
-    async def _carry_out(
+    async def _settle(
         self,
         network: Network,
         item: object,
         action: Action,
         flight: Flight,
         on_unknown: OnUnknown,
+        error: NRMError,
     ) -> Receipt | NRMError:
-        read = partial(read_receipt, action=action)
-        request = action_request(action)
-        value = (await self._session.converse(network, request, read, flight)).value
-        if isinstance(value, Receipt):
-            return value
-        doubt = _doubt(value, flight)
+        """What an error comes to: itself, if nothing is in doubt, or the truth, if it is found."""
+        doubt = _doubt(error, flight)
         if doubt is None:
-            return value
+            return error
         flight.is_doubtful = True
         if on_unknown == "report" or not can_confirm(action, doubt):
             return doubt
-        refusal = value if isinstance(value, RejectedError) else None
+        refusal = error if isinstance(error, RejectedError) else None
         return await confirm(action, doubt, refusal, self._means(network, item, action, flight))
 
     async def _resend(self, network: Network, action: Action, flight: Flight) -> Receipt | NRMError:
         # One more is one more: a server that does not take it up is not asked yet again.
         again = action_request(action, is_last=True)
         read = partial(read_receipt, action=action)
-        return (await self._session.converse(network, again, read, flight)).value
+        return await self._session.converse(network, again, read, flight)
 
     def _means(self, network: Network, item: object, action: Action, flight: Flight) -> Means:
         return Means(

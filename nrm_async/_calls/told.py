@@ -58,10 +58,14 @@ class Telling:
 
     def begin_action(self, path: str, flight: Flight, index: int) -> _Beginning | None:
         """An action begins. What comes back is for its end."""
+        if not self._events.is_wanted:
+            return None
         return self._begin("POST", path, flight, None if flight.batch is None else index)
 
     def end_action(self, beginning: _Beginning | None, flight: Flight, result: CallResult) -> None:
         """An action came to this."""
+        if beginning is None and flight.batch is not None:
+            return
         self._end(beginning, flight, result.outcome, None if result.ok else result.error)
 
     def cut_off_action(

@@ -80,6 +80,8 @@ class Breaker:
 
     def lets_pass(self, *, is_patient: bool) -> bool:
         """Whether all is well, so that nobody has to wait or to ask."""
+        if self._has_answered:
+            return not self.is_open
         return not self.is_open and not (is_patient and self._is_nobody())
 
     async def pass_through(self, probe: Callable[[], Awaitable[bool]], *, is_patient: bool) -> bool:

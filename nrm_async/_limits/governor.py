@@ -64,12 +64,13 @@ class Governor:
         limit = self.calls.limit
         if in_flight >= limit:
             return inf
-        if wait := self.pace.wait(now):
+        if (wait := self.pace.due - now) > 0:
             return wait
         self._credit -= 1
         self.pace.sent(now)
         self.calls.sent(now, in_flight + 1)
-        return Place(now, in_flight + 1, is_last=in_flight + 1 >= limit)
+        # As ``Place(...)``, without its way through Python.
+        return tuple.__new__(Place, (now, in_flight + 1, in_flight + 1 >= limit))
 
     def shut(self, until: float) -> None:
         """Admit nobody until then."""

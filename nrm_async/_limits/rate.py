@@ -122,15 +122,10 @@ class RateLimit:
         self._max = inf if max_rate is None else max_rate
         self._curve: _Curve = _Free()
         self._patience, self._refused_rate = self._PATIENCE[0], inf
-        self._last = self._next = self._settled_at = -inf
+        self._last = self.due = self._settled_at = -inf
         self._accepted: deque[float] = deque()
         self._bucket = self._count = 0
         self._sent_rate = 0.0
-
-    @property
-    def is_paced(self) -> bool:
-        """Whether calls are spaced at all."""
-        return self.is_learnt or self._max < inf
 
     @property
     def is_learnt(self) -> bool:
@@ -141,17 +136,13 @@ class RateLimit:
         """Calls per second; inf where they are not spaced."""
         return min(self._curve.at(now, self._sent_rate), self._max)
 
-    def wait(self, now: float) -> float:
-        """Seconds until the next call may start."""
-        return max(0.0, self._next - now)
-
     def sent(self, now: float) -> None:
         """A call starts."""
         self._measure(now)
-        if self.is_paced:
+        if self._curve.level < inf or self._max < inf:
             self._last = now
-            due = self._next if now - self._next < self._CATCH_UP else now
-            self._next = due + 1 / self.rate(now)
+            due = self.due if now - self.due < self._CATCH_UP else now
+            self.due = due + 1 / self.rate(now)
 
     def _measure(self, now: float) -> None:
         self._count += 1
@@ -184,7 +175,7 @@ class RateLimit:
         else:
             self._curve = self._next_curve(level, refused, now, cost)
         self._settled_at = now
-        self._next = max(self._next, self._last + 1 / min(level, self._max))
+        self.due = max(self.due, self._last + 1 / min(level, self._max))
 
     def _borne(self, at: float, refused: float) -> float:
         """What to go down to at most, however little has been accepted of late."""

@@ -12,8 +12,8 @@ runs it, and closed once.
     conversation  the loop
 """
 
-from nrm_async._session.conversation import Concluded, Session
+from nrm_async._session.conversation import Session
 from nrm_async._session.network import Network
 from nrm_async._session.state import TOO_LATE, ClientState
 
-__all__ = ["TOO_LATE", "ClientState", "Concluded", "Network", "Session"]
+__all__ = ["TOO_LATE", "ClientState", "Network", "Session"]

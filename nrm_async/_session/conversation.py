@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from functools import partial
-from typing import Generic, NamedTuple, TypeVar
+from typing import TypeVar
 
 from nrm_async._flight import Flight
 from nrm_async._limits import Breaker, Place
@@ -19,14 +19,6 @@ from nrm_async.events import RetryScheduled, Throttled
 T = TypeVar("T")
 
 
-class Concluded(NamedTuple, Generic[T]):
-    """How a call ended: its value or its error, after so many attempts and seconds."""
-
-    value: T | NRMError
-    attempts: int
-    elapsed: float
-
-
 class Session(Lifecycle):
     """The one way for a request to reach the API."""
 
@@ -36,15 +28,15 @@ class Session(Lifecycle):
         request: Request,
         read: Callable[[Response], T | NRMError],
         flight: Flight,
-    ) -> Concluded[T]:
-        """Send a request as often as it takes, and no more often than is safe."""
+    ) -> T | NRMError:
+        """Send a request as often as it takes, and no more often than is safe; how it ended."""
         started = network.loop.time()
         number = 0
         while True:
             number += 1
             value, wait = await self._attempt(network, request, read, flight)
             if not isinstance(value, NRMError):
-                return Concluded(value, flight.attempts, network.loop.time() - started)
+                return value
             failed = Attempt(
                 number,
                 request.repeatable,
@@ -55,8 +47,7 @@ class Session(Lifecycle):
             )
             if not await self._goes_on(failed, network, flight):
                 elapsed = network.loop.time() - started
-                error = value.at(request.method, request.path, flight.attempts, elapsed)
-                return Concluded(error, flight.attempts, elapsed)
+                return value.at(request.method, request.path, flight.attempts, elapsed)
 
     async def _goes_on(self, failed: Attempt, network: Network, flight: Flight) -> bool:
         """Whether there is another attempt; if so, wait until it is time for it."""
@@ -89,21 +80,27 @@ class Session(Lifecycle):
         flight: Flight,
     ) -> tuple[T | NRMError, float | None]:
         """One attempt: what it ended in, and the seconds the server asked to wait."""
-        place = self._place_at_once(network, flight) or await self._admit(network, flight)
-        if isinstance(place, NRMError):
-            return place, None
+        place: Place | None = None
+        if network.breaker.lets_pass(is_patient=flight.is_patient):
+            place = network.pool.take_place()  # where nobody has to wait for anything
+        if place is None:
+            admitted = await self._admit(network, flight)
+            if isinstance(admitted, NRMError):
+                return admitted, None
+            place = admitted
         give_back = network.pool.release
         wait = None
         try:
             if (problem := self._not_now(network, flight)) is not None:
                 return problem, None
-            before = flight.attempts
-            self.tally.attempted(before, before + 1)
+            expected = flight.attempts + 1
+            self.tally.attempts += 1
+            self.tally.retries += expected > 1
             try:
                 response = await network.transport.send(request, flight)
             finally:
-                if flight.attempts != before + 1:  # none after all, or the silent resend of a read
-                    self.tally.attempted(before + 1, flight.attempts)
+                if flight.attempts != expected:  # none after all, or the silent resend of a read
+                    self.tally.correct(expected, flight.attempts)
             if isinstance(response, Response):
                 # Before the place is given back: the next in line goes by what is learnt here.
                 wait = self._learn(network, place, response)
@@ -112,12 +109,6 @@ class Session(Lifecycle):
         finally:
             give_back()
         return self._read(network, response, read, flight), wait
-
-    def _place_at_once(self, network: Network, flight: Flight) -> Place | None:
-        """A place, where nobody has to wait for anything."""
-        if network.breaker.lets_pass(is_patient=flight.is_patient):
-            return network.pool.take_place()
-        return None
 
     async def _admit(self, network: Network, flight: Flight) -> Place | NRMError:
         """Wait for the API to be there and for a place in the pool, until the deadline."""
@@ -191,7 +182,7 @@ class Session(Lifecycle):
         """Whether the API is back; a read, never an action."""
         place = await network.pool.acquire()
         try:
-            self.tally.attempted(0, 1)
+            self.tally.attempts += 1
             response = await network.transport.send(page_request(1, 1, None), Flight())
             if isinstance(response, Response):
                 self._learn(network, place, response)

@@ -31,10 +31,10 @@ class Tally:
     throttled: int = 0
     outcomes: Counter[Outcome] = attrs.field(factory=Counter)
 
-    def attempted(self, before: int, after: int) -> None:
-        """A call that had been attempted so often has been so often now; the first is no retry."""
-        self.attempts += after - before
-        self.retries += max(after, 1) - max(before, 1)
+    def correct(self, counted: int, attempts: int) -> None:
+        """A call was counted with so many attempts, and had so many; the first is no retry."""
+        self.attempts += attempts - counted
+        self.retries += max(attempts, 1) - max(counted, 1)
 
 
 # Over all clients, so that one observer may serve several of them.
@@ -75,16 +75,17 @@ class Lifecycle:
         Raises:
             ClientStateError: It is closed, or belongs to another event loop.
         """
-        self.check_open()
-        if self._network is None:
-            self._network = open_network(self._settings, self._lent, self.events)
-            self._counted = self._network
+        network = self._network
+        if network is None:
+            self.check_open()
+            network = self._network = open_network(self._settings, self._lent, self.events)
+            self._counted = network
             self.state = ClientState.OPENED
-        elif not self._network.is_here:
+        elif not network.is_here:
             raise ClientStateError(OTHER_LOOP)
-        elif self._network.forks != Forks.count:  # two would read from the same sockets
+        elif network.forks != Forks.count:  # two would read from the same sockets
             raise ClientStateError(OTHER_PROCESS)
-        return self._network
+        return network
 
     def next_call(self) -> int:
         """A number for a call that is told of."""

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Final
 import attrs
 import msgspec
 
+from nrm_async._values import settable
 from nrm_async._wire.rows import NAME_ON_THE_WIRE, ROW_FIELDS
 from nrm_async.models import NO_FIELDS, Ani
 
@@ -41,12 +42,7 @@ _WIRE_TYPES: Final[dict[str, Any]] = {
 }
 
 
-class _Settable(Ani):
-    """An ``Ani`` until it is filled: the same slots, without the guards."""
-
-    __slots__ = ()
-    __setattr__ = object.__setattr__
-    __delattr__ = object.__delattr__
+_Settable: Final = settable(Ani)
 
 
 class PageDecoder:
@@ -93,7 +89,7 @@ def _struct_field(attribute: "attrs.Attribute[Any]") -> tuple[str, Any] | tuple[
     return attribute.name, kind, attribute.default
 
 
-def _make(count: int) -> list[_Settable]:
+def _make(count: int) -> list[Any]:
     return list(map(object.__new__, repeat(_Settable, count)))
 
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from nrm_async._values import settable
 from nrm_async._wire.messages import Response, json_object, printable, retry_after
 from nrm_async.actions import Action, normalize_ani
 from nrm_async.errors import (
@@ -94,7 +95,7 @@ def read_receipt(response: Response, action: Action) -> Receipt | NRMError:
     """
     said = json_object(response.body)
     if said is not None and _is_plain_yes(response, said, action):
-        return Receipt(action.ani, said["status"], response.request_id)
+        return _receipt(action.ani, said["status"], response.request_id)
     if said is not None and response.status not in (401, 403, 429) and _is_foreign(said, action):
         return _unknown(response, "the answer is about another number")
     if error := common_error(response, said):
@@ -104,6 +105,21 @@ def read_receipt(response: Response, action: Action) -> Receipt | NRMError:
     if said is None:
         return _unknown(response, "the answer is not a JSON object")
     return _read_said(response, said, action)
+
+
+_Settable: Final = settable(Receipt)
+
+
+def _receipt(ani: str, status: str, request_id: str | None) -> Receipt:
+    made = object.__new__(_Settable)
+    made.ani = ani
+    made.status = status
+    made.request_id = request_id
+    made.confirmed = False
+    made.seen = None
+    made.__class__ = Receipt
+    receipt: Receipt = made
+    return receipt
 
 
 def _is_plain_yes(response: Response, said: Mapping[str, Any], action: Action) -> bool:

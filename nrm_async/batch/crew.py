@@ -28,8 +28,10 @@ class Crew:
     async def work(self) -> None:
         """Take inputs and hand in results until there are no more."""
         while True:
-            await self.outbox.reserve()
-            taken = await self._source.take()
+            if not self.outbox.reserve_at_once():
+                await self.outbox.reserve()
+            source = self._source
+            taken = source.take_at_once() if source.is_plain else await source.take()
             if taken is None:
                 return
             flight = Flight(

@@ -27,12 +27,17 @@ class Outbox(AsyncIterator[CallResult]):
         self._failure: BaseException | None = None
         self._is_stopping = False
 
+    def reserve_at_once(self) -> bool:
+        """Take room for one more result, if there is any: it costs less than being awaited."""
+        try:
+            self._room.acquire_nowait()
+        except anyio.WouldBlock:
+            return False
+        return True
+
     async def reserve(self) -> None:
         """Wait until there is room for one more result."""
-        try:
-            self._room.acquire_nowait()  # costs less than to be ready to wait
-        except anyio.WouldBlock:
-            await self._room.acquire()
+        await self._room.acquire()
 
     def put(self, result: CallResult) -> None:
         """Hand in a result, into the room reserved for it."""

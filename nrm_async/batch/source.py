@@ -1,7 +1,7 @@
 """The inputs, numbered, taken one at a time by many workers."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
 
 from nrm_async.batch.options import Inputs
 
@@ -17,36 +17,55 @@ class Source:
         self.error: Exception | None = None
         self._is_over = False
         self._taken = 0
-        self._next = self._next_of(inputs)
+        # One of the two: a plain iterator costs less without being awaited.
+        self._iterator: Iterator[object] | None = None
+        self._next: Callable[[], Awaitable[object]] | None = None
+        if isinstance(inputs, AsyncIterable):
+            self._next = self._next_of(aiter(inputs))
+        else:
+            self._iterator = iter(inputs)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the inputs need not be awaited, which costs less."""
+        return self._iterator is not None
+
+    def take_at_once(self) -> tuple[int, object] | None:
+        """The next input of a plain iterable with its position, or ``None`` if there is none."""
+        if self._is_over or self._iterator is None:
+            return None
+        try:
+            item = next(self._iterator)
+        except StopIteration:
+            self._is_over = True
+            return None
+        except Exception as error:  # noqa: BLE001 - the caller's own, raised when all is done
+            self._fail(error)
+            return None
+        return self._numbered(item)
 
     async def take(self) -> tuple[int, object] | None:
         """The next input with its position, or ``None`` when there is none."""
-        if self._is_over:
-            return None
+        if self._is_over or self._next is None:
+            return self.take_at_once()
         try:
             item = await self._next()
         except StopAsyncIteration:
             self._is_over = True
             return None
         except Exception as error:  # noqa: BLE001 - the caller's own, raised when all is done
-            self._is_over, self.error = True, self.error or error
+            self._fail(error)
             return None
+        return self._numbered(item)
+
+    def _fail(self, error: Exception) -> None:
+        self._is_over, self.error = True, self.error or error
+
+    def _numbered(self, item: object) -> tuple[int, object]:
         self._taken += 1
         return self._taken - 1, item
 
-    def _next_of(self, inputs: Inputs) -> Callable[[], Awaitable[object]]:
-        if isinstance(inputs, AsyncIterable):
-            return self._next_of_async(aiter(inputs))
-        iterator = iter(inputs)
-
-        async def take() -> object:
-            for item in iterator:
-                return item
-            raise StopAsyncIteration
-
-        return take
-
-    def _next_of_async(self, iterator: AsyncIterator[object]) -> Callable[[], Awaitable[object]]:
+    def _next_of(self, iterator: AsyncIterator[object]) -> Callable[[], Awaitable[object]]:
         lock = asyncio.Lock()  # an async generator cannot be asked twice at once
 
         async def take() -> object:

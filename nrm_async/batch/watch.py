@@ -2,14 +2,10 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from types import MappingProxyType
 
 from nrm_async.events import BatchFinished, BatchStarted, Events, ItemFinished
 from nrm_async.results import CallResult, Outcome
-
-
-def _nothing(_outcome: Outcome) -> None: ...
 
 
 class Watch:
@@ -18,18 +14,18 @@ class Watch:
     Args:
         number: Number of the batch.
         events: Where its events go.
-        count: Called with each outcome, for whoever counts over all batches.
+        overall: Counts over all batches.
     """
 
     def __init__(
         self,
         number: int = 0,
         events: Events | None = None,
-        count: Callable[[Outcome], None] = _nothing,
+        overall: Counter[Outcome] | None = None,
     ) -> None:
         self.number = number
         self._events = events or Events()
-        self._count = count
+        self._overall = Counter[Outcome]() if overall is None else overall
         self._outcomes: Counter[Outcome] = Counter()
         self._began_at = 0.0
 
@@ -41,7 +37,7 @@ class Watch:
     def item(self, result: CallResult) -> None:
         """An input is decided."""
         self._outcomes[result.outcome] += 1
-        self._count(result.outcome)
+        self._overall[result.outcome] += 1
         if self._events.is_wanted:
             self._events.emit(ItemFinished(batch=self.number, result=result))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Unpack
 
 from nrm_async import batch
@@ -194,11 +195,14 @@ class Batches(ClientBase):
         )
 
     def _watch(self) -> batch.Watch:
-        return batch.Watch(self._session.next_batch(), self._session.events, self._session.count)
+        session = self._session
+        return batch.Watch(session.next_batch(), session.events, session.tally.outcomes)
 
     def _call(self, more: BatchKeywords) -> batch.Call:
         """What a batch carries its items out with."""
         how = self._on_unknown(more.get("on_unknown"))
+        if self._settings.timeouts.call is None:
+            return partial(self._calls.perform, on_unknown=how)
 
         def call(index: int, item: object, action: Action, flight: Flight) -> Awaitable[CallResult]:
             limit = self._deadline()

@@ -9,7 +9,7 @@ from typing import ClassVar, Final, Literal, TypeAlias
 
 import attrs
 
-from nrm_async._values import Value
+from nrm_async._values import Value, settable
 from nrm_async.actions import Action
 from nrm_async.errors import (
     AuthenticationError,
@@ -126,6 +126,8 @@ class Failed(_Result):
 
 CallResult: TypeAlias = Succeeded | Failed
 
+_Settable: Final = settable(Succeeded)
+
 
 def conclude(
     index: int,
@@ -137,15 +139,17 @@ def conclude(
 ) -> CallResult:
     """The result of an action that was answered with this receipt, or ended in this error."""
     if isinstance(value, Receipt):
-        return Succeeded(
-            index=index,
-            input=item,
-            action=action,
-            outcome=Outcome.CONFIRMED if value.confirmed else Outcome.APPLIED,
-            attempts=attempts,
-            elapsed=elapsed,
-            receipt=value,
-        )
+        made = object.__new__(_Settable)
+        made.index = index
+        made.input = item
+        made.action = action
+        made.outcome = Outcome.CONFIRMED if value.confirmed else Outcome.APPLIED
+        made.attempts = attempts
+        made.elapsed = elapsed
+        made.receipt = value
+        made.__class__ = Succeeded
+        succeeded: Succeeded = made
+        return succeeded
     return Failed(
         index=index,
         input=item,

@@ -282,7 +282,27 @@ def test_batch_error_pickles() -> None:
 def test_counts_are_found_by_the_text_of_an_outcome() -> None:
     """An outcome is equal to its text, and so has its hash."""
     assert all(hash(outcome) == hash(str(outcome)) for outcome in Outcome)
-    counts: dict[str, int] = {**REPORT.counts}
+    counts: dict[Any, int] = {**REPORT.counts}
     assert [counts[text] for text in ("applied", "unknown")] == [
         REPORT.counts[outcome] for outcome in (Outcome.APPLIED, Outcome.UNKNOWN)
     ]
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+def test_a_result_that_is_made_fast_is_like_any_other(confirmed: bool) -> None:
+    """It has all fields, is equal to one made in the usual way, and is as frozen."""
+    action, receipt = Pause("2345678901"), Receipt("2345678901", "paused", confirmed=confirmed)
+    made = conclude(3, "(234) 567-8901", action, receipt, 2, 0.5)
+    outcome = Outcome.CONFIRMED if confirmed else Outcome.APPLIED
+    assert made == Succeeded(
+        index=3,
+        input="(234) 567-8901",
+        action=action,
+        outcome=outcome,
+        attempts=2,
+        elapsed=0.5,
+        receipt=receipt,
+    )
+    assert type(made) is Succeeded
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        made.attempts = 3  # type: ignore[misc]  # what is tested
