@@ -120,7 +120,7 @@ async def httpx(url: str, count: int) -> Took:
             return (await client.post(f"{url}/pause", json={"ani": phone})).json()
 
     async with library.AsyncClient(headers=HEADERS, trust_env=False) as client:
-        await asyncio.gather(*(pause(phone) for phone in numbers(_WARM_UP)))
+        await asyncio.gather(*(pause(phone) for phone in numbers(min(count, _WARM_UP))))
         with stopwatch(count) as took:
             answers = await asyncio.gather(*(pause(phone) for phone in numbers(count)))
     assert all(answer["status"] == "paused" for answer in answers)

@@ -68,8 +68,10 @@ def holding(stub_api: StubAPI) -> Holding:
 
 
 @posix
-@pytest.mark.parametrize("name", ["report.csv", "report.jsonl.gz"])
-@pytest.mark.parametrize("way", ["file", "arguments", "input"])
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [("file", "report.csv"), ("arguments", "report.csv"), ("input", "report.jsonl.gz")],
+)
 async def test_a_retry_does_exactly_the_rest(
     holding: Holding, tmp_path: Path, way: str, name: str
 ) -> None:
