@@ -27,20 +27,16 @@ class Crew:
 
     async def work(self) -> None:
         """Take inputs and hand in results until there are no more."""
+        source, outbox, clock = self._source, self.outbox, self._clock
+        deadline, halted, number = self._brake.deadline, self._brake.halted, self._watch.number
+        is_plain = source.is_plain
         while True:
-            if not self.outbox.reserve_at_once():
-                await self.outbox.reserve()
-            source = self._source
-            taken = source.take_at_once() if source.is_plain else await source.take()
+            if not outbox.reserve_at_once():
+                await outbox.reserve()
+            taken = source.take_at_once() if is_plain else await source.take()
             if taken is None:
                 return
-            flight = Flight(
-                self._brake.deadline,
-                is_patient=True,
-                halted=self._brake.halted,
-                batch=self._watch.number,
-                started=self._clock(),
-            )
+            flight = Flight(deadline, is_patient=True, halted=halted, batch=number, started=clock())
             await self._handle(*taken, flight)
             if not flight.attempts:
                 await asyncio.sleep(0)  # a million bad inputs must not hold up the event loop
