@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from nrm_async._secrets import SecretStr
 from nrm_async._values import Value
 from nrm_async._version import __version__
 from nrm_async.errors import ConfigurationError
@@ -101,30 +102,6 @@ class ApiKey:
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("an ApiKey is not pickled: give the key to each process")
-
-
-class _Hidden:
-    """Goes over the wire as it is, is shown as a placeholder, and is not pickled."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "'***'"
-
-    def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("a secret is not pickled")
-
-
-class SecretStr(_Hidden, str):
-    """A text that shows nowhere."""
-
-    __slots__ = ()
-
-
-class SecretBytes(_Hidden, bytes):
-    """Bytes that show nowhere."""
-
-    __slots__ = ()
 
 
 def _key_problem(value: object) -> str | None:

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 RANKS = {
     "_version": 0,
     "_values": 0,
+    "_secrets": 0,
     "errors": 0,
     "_tables": 1,
     "config": 1,

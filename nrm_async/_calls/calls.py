@@ -51,11 +51,11 @@ class Calls:
     ) -> Callable[[], AniPage]:
         """Fetch a page now; what comes back decodes it, when it is called."""
         request = page_request(page, page_size, number)
-        network = self._session.network()
-        started = network.loop.time()
-        work = self._fetch(network, request, page, flight)
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        work = self._fetch(request, page, flight)
         response = await self._telling.of_read(work, request.path, flight)
-        elapsed = network.loop.time() - started
+        elapsed = clock() - started
 
         def read() -> AniPage:
             value = read_page(response, page, page_size)
@@ -66,9 +66,8 @@ class Calls:
 
         return read
 
-    async def _fetch(
-        self, network: Network, request: Request, page: int, flight: Flight
-    ) -> Response:
+    async def _fetch(self, request: Request, page: int, flight: Flight) -> Response:
+        network = self._session.network()
         response = await self._session.converse(network, request, accept_page, flight)
         return _page_or_raise(response, page)
 

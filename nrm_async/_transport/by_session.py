@@ -7,6 +7,7 @@ import aiohttp
 from nrm_async._transport.body import READ_AHEAD, read_body
 from nrm_async._transport.progress import Progress, in_progress
 from nrm_async._transport.scrub import Scrubber
+from nrm_async._transport.session import headers_of
 from nrm_async._wire import Request, Response
 from nrm_async.config import Settings
 from nrm_async.errors import NRMError
@@ -22,12 +23,7 @@ class SessionPath:
         self._timeout = timeout
         self._base_url: Final = settings.base_url
         self._proxy: Final = settings.proxy
-        self._headers = {
-            "Authorization": settings.api_key.header,
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "User-Agent": settings.user_agent,
-        }
+        self._headers = {"Authorization": settings.api_key.header, **headers_of(settings)}
 
     async def exchange(
         self, request: Request, progress: Progress, scrub: Scrubber

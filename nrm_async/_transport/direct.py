@@ -26,12 +26,14 @@ from urllib.parse import urlencode
 import aiohttp
 from yarl import URL
 
+from nrm_async._secrets import SecretBytes
 from nrm_async._transport.body import read_body
 from nrm_async._transport.exchange import SWITCHING, Exchange
 from nrm_async._transport.progress import Progress
 from nrm_async._transport.scrub import Scrubber
+from nrm_async._transport.session import headers_of
 from nrm_async._wire import Request, Response
-from nrm_async.config import ApiKey, SecretBytes, Settings
+from nrm_async.config import ApiKey, Settings
 from nrm_async.errors import NRMError
 
 # What a read may be sent once more after.
@@ -66,11 +68,7 @@ class DirectPath:
         self._pattern = _Pattern(
             "GET",
             URL(settings.base_url),
-            headers={
-                "Content-Type": "application/json",
-                "Accept": "application/json",
-                "User-Agent": settings.user_agent,
-            },
+            headers=headers_of(settings),
             loop=self._loop,
             session=session,
         )

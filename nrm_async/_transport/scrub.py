@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
+from nrm_async._secrets import SecretBytes, SecretStr
 from nrm_async._wire import Response
-from nrm_async.config import SecretBytes, SecretStr, Settings
+from nrm_async.config import Settings
 
 # Shorter secrets stand in other words by chance; no real one is so short.
 _SHORTEST_SECRET: Final = 8

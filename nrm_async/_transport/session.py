@@ -23,6 +23,15 @@ def new_session(settings: Settings) -> HTTPSession:
     )
 
 
+def headers_of(settings: Settings) -> dict[str, str]:
+    """What every request says of itself, but for the key."""
+    return {
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+        "User-Agent": settings.user_agent,
+    }
+
+
 def verifies_tls(session: HTTPSession) -> bool:
     """Whether a session of the caller's checks certificates and host names."""
     setting = getattr(session.connector, "_ssl", True)  # there is no public way to ask

@@ -27,7 +27,7 @@ class Source:
 
     @property
     def is_plain(self) -> bool:
-        """Whether the inputs need not be awaited, which costs less."""
+        """Whether inputs are taken at once, and not awaited."""
         return self._iterator is not None
 
     def take_at_once(self) -> tuple[int, object] | None:
@@ -35,31 +35,25 @@ class Source:
         if self._is_over or self._iterator is None:
             return None
         try:
-            item = next(self._iterator)
-        except StopIteration:
-            self._is_over = True
-            return None
+            return self._numbered(next(self._iterator))
         except Exception as error:  # noqa: BLE001 - the caller's own, raised when all is done
-            self._fail(error)
+            self._end(error, StopIteration)
             return None
-        return self._numbered(item)
 
     async def take(self) -> tuple[int, object] | None:
-        """The next input with its position, or ``None`` when there is none."""
+        """The next input that is awaited with its position, or ``None`` if there is none."""
         if self._is_over or self._next is None:
-            return self.take_at_once()
+            return None
         try:
-            item = await self._next()
-        except StopAsyncIteration:
-            self._is_over = True
-            return None
+            return self._numbered(await self._next())
         except Exception as error:  # noqa: BLE001 - the caller's own, raised when all is done
-            self._fail(error)
+            self._end(error, StopAsyncIteration)
             return None
-        return self._numbered(item)
 
-    def _fail(self, error: Exception) -> None:
-        self._is_over, self.error = True, self.error or error
+    def _end(self, error: Exception, usual: type[Exception]) -> None:
+        self._is_over = True
+        if not isinstance(error, usual):
+            self.error = self.error or error
 
     def _numbered(self, item: object) -> tuple[int, object]:
         self._taken += 1

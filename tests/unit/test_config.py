@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import pytest
 
+from nrm_async._secrets import SecretBytes, SecretStr
 from nrm_async._version import __version__
 from nrm_async.client import NRMClient
 from nrm_async.config import ApiKey, RetryPolicy, Settings, Timeouts
@@ -458,3 +459,12 @@ def test_settings_are_frozen(make: Callable[[], Any]) -> None:
     for attribute in attrs.fields(type(value)):
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
             setattr(value, attribute.name, None)
+
+
+@pytest.mark.parametrize("secret", [SecretStr("a-secret"), SecretBytes(b"a-secret")], ids=type)
+def test_a_secret_shows_nowhere_and_is_not_pickled(secret: SecretStr | SecretBytes) -> None:
+    """Neither by itself nor inside of anything; what goes over the wire is the secret."""
+    assert repr([secret]) == "['***']"
+    assert len(secret) == len("a-secret")
+    with pytest.raises(TypeError, match="not pickled"):
+        pickle.dumps({"key": secret})
