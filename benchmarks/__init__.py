@@ -1,1 +1,1 @@
-"""Benchmarks: each a module to run, printing a table or JSON, with ratios to a rival."""
+"""Benchmarks: runnable modules that compare this client with rivals, as a table or JSON."""

@@ -1,17 +1,21 @@
-"""All benchmarks, or those that are named: ``python -m benchmarks [calls rows latency …]``.
+"""Run the benchmarks against their rivals: ``python -m benchmarks [calls rows latency …]``.
 
-Every figure is a ratio to a rival that was measured in the same run, in turns with it; the median
-of several rounds, with the least and the greatest beside it. CPU time is this process's own: the
-server runs in another one.
+Each figure is a ratio to a rival measured in the same run, alternating with it: the median of
+several rounds, with the lowest and the highest ratio. CPU times exclude the server, which runs in
+another process.
+
+``python -m benchmarks --json > results.json`` saves a run, and ``python -m benchmarks tables
+results.json`` writes its table to ``benchmarks/README.md``.
 """
 
 import argparse
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Final, TypeAlias
 
-from benchmarks import calls, latency, memory, rows, stall, start
-from benchmarks.measuring import Figure
+from benchmarks import calls, latency, memory, rows, stall, start, tables
+from benchmarks.measurement import Figure
 from benchmarks.options import Options, add_arguments, machine
 
 Part: TypeAlias = Callable[[Options], Iterator[Figure]]
@@ -24,63 +28,56 @@ PARTS: Final[dict[str, Part]] = {
     "memory": memory.measure,
     "start": start.measure,
 }
-
-_TITLES: Final = ("what", "rival", "ours", "rival's", "unit", "ratio", "low to high", "wall", "aim")
+_TABLES: Final = "tables"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0]
+        prog="python -m benchmarks",
+        description=(__doc__ or "").splitlines()[0],
+        epilog=f"'{_TABLES} FILE...' measures nothing: it writes the tables of runs saved with "
+        "--json, of this command or of benchmarks.flow, to benchmarks/README.md",
     )
-    parser.add_argument("parts", nargs="*", help=f"of: {' '.join(PARTS)}; all, if none is named")
-    parser.add_argument("--json", action="store_true", help="JSON, for machines")
+    parser.add_argument("parts", nargs="*", help=f"any of: {' '.join(PARTS)}; default: all")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     add_arguments(parser)
-    given = parser.parse_args()
-    if strangers := set(given.parts) - set(PARTS):
-        parser.error(f"there is no part {', '.join(sorted(strangers))}; there are {[*PARTS]}")
-    _report(given.parts or list(PARTS), Options.of(given), as_json=given.json)
+    arguments = parser.parse_args()
+    if arguments.parts[:1] == [_TABLES]:
+        _write_tables(parser, arguments.parts[1:])
+        return
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"unknown part {', '.join(sorted(unknown))}; choose from {[*PARTS]}")
+    _run(arguments.parts or list(PARTS), Options.of(arguments), as_json=arguments.json)
 
 
-def _report(parts: list[str], options: Options, *, as_json: bool) -> None:
+def _write_tables(parser: argparse.ArgumentParser, names: list[str]) -> None:
+    if not names:
+        parser.error(f"{_TABLES} needs the file of a run, saved with --json")
+    for name in names:
+        try:
+            tables.write(Path(name).read_text())
+        except (OSError, ValueError) as error:
+            parser.error(f"{name}: {error}")
+
+
+def _run(parts: list[str], options: Options, *, as_json: bool) -> None:
     about = machine()
     if not as_json:
-        print(", ".join(f"{name} {value}" for name, value in about.items()))
-        print(f"\n| {' | '.join(_TITLES)} |\n|{'---|' * len(_TITLES)}", flush=True)
+        print(tables.describe(about))
+        print(f"\n{tables.HEAD}", flush=True)
     done: dict[str, list[dict[str, object]]] = {}
     for part in parts:
         done[part] = []
         for figure in PARTS[part](options):
-            done[part].append(figure.plain())
+            done[part].append(figure.to_dict())
             if not as_json:
-                print(_line(figure), flush=True)
+                print(tables.row(figure.to_dict()), flush=True)
     if options.typescript is None and {"calls", "rows"} & done.keys():
-        options.note("left out: an SDK in TypeScript; none was given")
+        options.note("skipped: TypeScript SDK (not specified)")
     if as_json:
         print(json.dumps({"machine": about, "notes": options.notes, "parts": done}, indent=2))
     else:
         print("\n" + "; ".join(options.notes))
-
-
-def _line(figure: Figure) -> str:
-    aim = ""
-    if figure.aim is not None:
-        aim = f"{figure.aim} {'✓' if figure.aim.is_met(figure.ratio) else '✗'}"
-    cells = (
-        figure.what,
-        figure.rival,
-        _three_digits(figure.ours),
-        _three_digits(figure.theirs),
-        figure.unit,
-        f"**{figure.ratio:.3f}**",
-        f"{min(figure.ratios):.3f} to {max(figure.ratios):.3f}",
-        "" if figure.wall_ratio is None else f"{figure.wall_ratio:.3f}",
-        aim,
-    )
-    return f"| {' | '.join(cells)} |"
-
-
-def _three_digits(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
 
 
 if __name__ == "__main__":

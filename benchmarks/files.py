@@ -1,12 +1,12 @@
-"""Time and memory of each file format: rows streamed to a file, and streamed back.
+"""Time and memory needed to stream rows to and from each file format.
 
-Each measurement runs in a process of its own, because memory that was taken is not given back.
-The rows are made as they are asked for, so what grows is what the writing or reading needs.
-``rss_growth_mb`` is the most resident memory during the work less what there was before it, when
-the rows could be made but no library of the format was loaded. Beside them in the same run, the
-rival: the rows as dicts through ``csv.DictWriter``, which streams but keeps no types.
+Each measurement runs in a separate process, because memory is not returned to the system. Rows are
+generated lazily, so memory grows only because of writing or reading. ``rss_growth_mb`` is the
+growth of resident memory from before the library of the format is loaded to the peak. The rival in
+the same run writes the rows as dicts with ``csv.DictWriter``, which streams but does not preserve
+types.
 
-Run it with ``python -m benchmarks.files``; ``--json`` for machines.
+Run it with ``python -m benchmarks.files``; ``--json`` prints JSON Lines.
 """
 
 import argparse
@@ -37,7 +37,7 @@ _CREATED: Final = datetime(2025, 1, 15, 12, 0, 0, 123_456, tzinfo=UTC)
 
 
 def rows(count: int) -> Iterator[Ani]:
-    """Rows like those of an account: figures and days differ, names repeat."""
+    """Yield realistic rows: figures and dates vary, and names repeat."""
     for n in range(count):
         day = _DAYS[n % 400]
         yield Ani(
@@ -108,21 +108,21 @@ _TASKS: Final[dict[str, Callable[[Path, int], None]]] = {
 
 
 class _Memory:
-    """The most resident memory while it watches, in MB; from the kernel's own books."""
+    """Sampler that polls resident memory in a thread, in MB, as reported by the kernel."""
 
     def __init__(self) -> None:
         self.before = self.most = _resident()
         self._stop = threading.Event()
-        self._watch = threading.Thread(target=self._look, daemon=True)
-        self._watch.start()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread.start()
 
-    def _look(self) -> None:
+    def _sample(self) -> None:
         while not self._stop.wait(0.005):
             self.most = max(self.most, _resident())
 
     def growth(self) -> float:
         self._stop.set()
-        self._watch.join()
+        self._thread.join()
         return max(self.most, _resident()) - self.before
 
 
@@ -143,7 +143,7 @@ def _measure(task: str, path: Path, count: int) -> dict[str, float]:
 
 
 def measure(task: str, path: Path, count: int = ROWS) -> dict[str, Any]:
-    """One task in a process of its own."""
+    """Run a task in a separate process and return its figures."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         figures = pool.apply(_measure, (task, path, count))
     size = path.stat().st_size / 1e6 if path.exists() else 0.0
@@ -151,7 +151,7 @@ def measure(task: str, path: Path, count: int = ROWS) -> dict[str, Any]:
 
 
 def figures(count: int = ROWS) -> Iterator[dict[str, Any]]:
-    """Every figure: making the rows alone, the rival, and each format there and back."""
+    """Yield the figures for generating rows, the rival, and writing and reading each format."""
     with tempfile.TemporaryDirectory() as folder:
         yield measure("make", Path(folder) / "nothing", count)
         yield measure("rival", Path(folder) / "dicts.csv", count)

@@ -1,16 +1,18 @@
-"""Flow control: what a client gets out of a server whose limits it is not told.
+"""Flow control: throughput of clients that do not know the server's limits.
 
-``limits``    a client with ``max_concurrency=64``, told nothing else, against servers that cap
-              calls per second or calls at once, with ``Retry-After`` and without; 80 ms latency.
-              Beside it a fixed pool of 50 with the vendor's retry rule, and plain ``gather``.
-              Two minutes' worth of calls; what one got in the first 30 seconds stands beside it.
-``outage``    10 minutes of it under 50,000 pending items.
-``transient`` 30 % of attempts fail in a way that proves that nothing was applied.
-``million``   a million lazily made actions through a stub: memory, and CPU per item beside that
-              of a bare worker loop over the same stub.
+``limits``    Servers that limit calls per second or concurrent calls, with and without
+              ``Retry-After``, at 80 ms latency. The client has ``max_concurrency=64`` and default
+              settings otherwise. The rivals are a fixed pool of 50 workers with the vendor's retry
+              rule, and plain ``gather``. Each run sends two minutes' worth of calls, and also
+              reports the throughput of the first 30 seconds.
+``outage``    An outage of 10 minutes with 50,000 pending items.
+``transient`` Random failures of 30 % of attempts, provably without effect.
+``million``   A million lazily generated actions over a stub: memory, and CPU time per item compared
+              with a bare worker loop over the same stub.
 
-All but ``million`` run on virtual time, seeded: the same figures on any machine.
-Run it with ``python -m benchmarks.flow``; ``--json`` for machines; names choose parts.
+All parts except ``million`` run on virtual time with a fixed seed, so their figures are the same on
+any machine. Run the benchmark with ``python -m benchmarks.flow [PART…]``; ``--json`` prints JSON
+Lines, and ``python -m benchmarks tables FILE`` writes their table to ``benchmarks/README.md``.
 """
 
 import argparse
@@ -31,28 +33,35 @@ from typing import Any, Final, TypeAlias
 import attrs
 import msgspec
 
-from benchmarks.servers import Server, at_once, bucket, fixed_window, sliding_window
+from benchmarks.servers import (
+    Server,
+    concurrency_limit,
+    fixed_window,
+    sliding_window,
+    token_bucket,
+)
 from benchmarks.stub import Limited, StubTransport, applied, on_virtual_time, stubbed
+from benchmarks.tables import OURS, RIVAL
 from nrm_async import NotSentError, NRMError, Outcome, Pause
-from nrm_async._flight import Flight
+from nrm_async._context import CallContext
 from nrm_async._wire import Request, Response, action_request
 
 Figures: TypeAlias = dict[str, Any]
 
 LATENCY: Final = 0.08  # seconds
-AT_ONCE: Final = 64
+CONCURRENCY: Final = 64
 SECONDS: Final = 120
 FIRST: Final = 30  # seconds
 KINDS: Final[dict[str, Callable[[int], Server]]] = {
-    "bucket, 50 ms of burst": lambda rate: bucket(rate, 0.05),
-    "bucket, 1 s of burst": lambda rate: bucket(rate, 1.0),
+    "bucket, 50 ms of burst": lambda rate: token_bucket(rate, 0.05),
+    "bucket, 1 s of burst": lambda rate: token_bucket(rate, 1.0),
     "sliding window": sliding_window,
     "fixed window": fixed_window,
 }
 
 
 def pauses(count: int) -> Iterator[Pause]:
-    """So many pauses of different numbers, made one at a time."""
+    """Return an iterator that lazily creates pauses of different numbers."""
     return (Pause(str(2_000_000_000 + number)) for number in range(count))
 
 
@@ -60,14 +69,14 @@ def pauses(count: int) -> Iterator[Pause]:
 
 
 async def ours(server: Limited, count: int) -> int:
-    """Items lost by this client."""
-    async with stubbed(server, max_concurrency=AT_ONCE) as nrm:
+    """Run this client and return the number of failed items."""
+    async with stubbed(server, max_concurrency=CONCURRENCY) as nrm:
         report = await nrm.run_batch(pauses(count))
     return len(report.failed)
 
 
 async def vendors_rule(server: Limited, count: int) -> int:
-    """A pool of 50; a POST again on 429 only, twice at most, 0.5 s doubling up to 8 s."""
+    """Run 50 workers that retry only 429, at most twice, with backoff from 0.5 s up to 8 s."""
     dice, items, lost = random.Random(1), pauses(count), 0
 
     async def work() -> None:
@@ -77,10 +86,10 @@ async def vendors_rule(server: Limited, count: int) -> int:
                 answer = await server(action_request(item))
                 if answer.status != 429:
                     break
-                asked = float(answer.headers.get("Retry-After", 0))
+                retry_after = float(answer.headers.get("Retry-After", 0))
                 backoff = min(8.0, 0.5 * 2**attempt) * dice.random()
                 if attempt < 2:
-                    await asyncio.sleep(max(asked, backoff))
+                    await asyncio.sleep(max(retry_after, backoff))
             lost += answer.status == 429
 
     await asyncio.gather(*(work() for _ in range(50)))
@@ -88,21 +97,21 @@ async def vendors_rule(server: Limited, count: int) -> int:
 
 
 async def gathered(server: Limited, count: int) -> int:
-    """All at once, never again."""
+    """Send all calls concurrently, without retries."""
     answers = await asyncio.gather(*(server(action_request(item)) for item in pauses(count)))
     return sum(answer.status == 429 for answer in answers)
 
 
 CLIENTS: Final[dict[str, Callable[[Limited, int], Awaitable[int]]]] = {
-    "nrm_async": ours,
-    "pool of 50, vendor's rule": vendors_rule,
+    OURS: ours,
+    RIVAL: vendors_rule,
     "gather": gathered,
 }
 
 
 @attrs.define
 class _Switching:
-    """One server, and after so many accepted calls another one."""
+    """Server that switches to another one after a number of accepted calls."""
 
     before: Server
     after: Server
@@ -118,7 +127,7 @@ class _Switching:
 
 @attrs.frozen
 class Scenario:
-    """A server, a number of calls, and the seconds that an ideal client takes for them."""
+    """A server, a number of calls, and the seconds an ideal client needs to make them."""
 
     name: str
     make: Callable[[], Server]
@@ -128,17 +137,17 @@ class Scenario:
 
 
 def scenarios() -> Iterator[Scenario]:
-    """Calls per second, calls at once, and one after the other."""
+    """Yield servers that limit calls per second, concurrent calls, or one after the other."""
     for name, rate in (("a: 200/s", 200), ("b: 20/s", 20)):
         for kind, make in KINDS.items():
             yield Scenario(f"{name}, {kind}", partial(make, rate), SECONDS * rate, SECONDS, rate)
     most = round(SECONDS * 20 / LATENCY)
-    yield Scenario("c: 20 at once", partial(at_once, 20), most, SECONDS, 20 / LATENCY)
+    yield Scenario("c: 20 concurrent", partial(concurrency_limit, 20), most, SECONDS, 20 / LATENCY)
     first = SECONDS * 200
     for kind, make in KINDS.items():
         yield Scenario(
-            f"d: 200/s, then 20 at once, {kind}",
-            lambda make=make: _Switching(make(200), at_once(20), first),  # type: ignore[misc]
+            f"d: 200/s, then 20 concurrent, {kind}",
+            lambda make=make: _Switching(make(200), concurrency_limit(20), first),  # type: ignore[misc]
             first + most,
             2 * SECONDS,
             200,
@@ -146,7 +155,7 @@ def scenarios() -> Iterator[Scenario]:
 
 
 def limits() -> Iterator[Figures]:
-    """A row for each server, with and without ``Retry-After``, and each client."""
+    """Yield one row per server and client, with and without ``Retry-After``."""
     for one, names_a_time, (who, run) in itertools.product(
         scenarios(), (False, True), CLIENTS.items()
     ):
@@ -159,7 +168,7 @@ def limits() -> Iterator[Figures]:
             "Retry-After": "yes" if names_a_time else "no",
             "client": who,
             "calls": one.calls,
-            # Who gives up soon is done soon, but has not got more out of the server.
+            # A client that gives up on calls finishes early, but does not use more of the capacity.
             "goodput_%": round(100 * len(server.accepted) / max(took, one.ideal) / per_second, 1),
             "first_30_s_%": round(100 * first / one.first_per_second, 1),
             "429_%": round(100 * server.refused_share, 2),
@@ -177,7 +186,7 @@ async def _timed(work: Awaitable[int]) -> tuple[int, float]:
 
 
 def outage() -> Iterator[Figures]:
-    """Refused connections for ten minutes, in the middle of a batch."""
+    """Refuse connections for ten minutes in the middle of a batch."""
     items, begins, lasts = 50_000, 5.0, 600.0
     dice, sent, done = random.Random(1), Counter[str](), list[float]()
 
@@ -193,7 +202,7 @@ def outage() -> Iterator[Figures]:
         return applied(request)
 
     async def run() -> int:
-        async with stubbed(exchange, max_concurrency=AT_ONCE) as nrm:
+        async with stubbed(exchange, max_concurrency=CONCURRENCY) as nrm:
             return len((await nrm.run_batch(pauses(items))).failed)
 
     lost = on_virtual_time(run())
@@ -215,7 +224,7 @@ def _per_second(times: list[float], since: float) -> float:
 
 
 def transient() -> Iterator[Figures]:
-    """Connections that fail, 429s at random, and both."""
+    """Refuse connections at random, return 429 at random, and do both."""
     items = 20_000
     for name, kinds in (("not sent", "n"), ("429", "t"), ("both", "nt")):
         dice, sent = random.Random(1), itertools.count()
@@ -232,7 +241,7 @@ def transient() -> Iterator[Figures]:
             return Response(429, b"{}")
 
         async def run(exchange: Any = exchange) -> int:
-            async with stubbed(exchange, max_concurrency=AT_ONCE) as nrm:
+            async with stubbed(exchange, max_concurrency=CONCURRENCY) as nrm:
                 return len((await nrm.run_batch(pauses(items))).succeeded)
 
         succeeded, took = on_virtual_time(_timed(run()))
@@ -249,56 +258,56 @@ def transient() -> Iterator[Figures]:
 
 
 def _resident() -> int:
-    """Bytes of memory that are resident now."""
+    """Return the resident memory in bytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
 
 
-async def _at_once(request: Request) -> Response:
+async def _exchange(request: Request) -> Response:
     await asyncio.sleep(0)
     return applied(request)
 
 
 async def _bare(count: int) -> float:
-    """CPU seconds of workers on one iterator, with the least one must do to know what happened.
+    """Return the CPU seconds of workers that share an iterator, send, and decode.
 
-    The status is not enough: this API refuses with 200.
+    Decoding is necessary because the API can refuse an action with status 200.
     """
-    transport, items, ok = StubTransport(_at_once), pauses(count), 0
+    transport, items, ok = StubTransport(_exchange), pauses(count), 0
 
     async def work() -> None:
         nonlocal ok
         for item in items:
-            answer = await transport.send(action_request(item), Flight())
+            answer = await transport.send(action_request(item), CallContext())
             if isinstance(answer, Response) and answer.status == 200:
                 ok += msgspec.json.decode(answer.body).get("status") == "paused"
 
     started = process_time()
-    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+    await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
     assert ok == count
     return process_time() - started
 
 
 async def _transport_alone(count: int) -> float:
-    """CPU seconds of the stub itself, for the same actions."""
-    transport = StubTransport(_at_once)
+    """Return the CPU seconds of the stub alone for the same actions."""
+    transport = StubTransport(_exchange)
     requests = [action_request(item) for item in pauses(1_000)]
     started = process_time()
 
     async def work() -> None:
-        for request in itertools.islice(itertools.cycle(requests), count // AT_ONCE):
-            await transport.send(request, Flight())
+        for request in itertools.islice(itertools.cycle(requests), count // CONCURRENCY):
+            await transport.send(request, CallContext())
 
-    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+    await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
     return process_time() - started
 
 
 async def _streamed(count: int) -> tuple[float, int]:
-    """CPU seconds of ``stream_batch``, and the bytes by which the memory grew at most."""
+    """Return the CPU seconds of ``stream_batch`` and the peak growth of memory in bytes."""
     gc.collect()
     before = most = _resident()
     applied_count = 0
-    async with stubbed(_at_once, max_concurrency=AT_ONCE) as nrm:
+    async with stubbed(_exchange, max_concurrency=CONCURRENCY) as nrm:
         started = process_time()
         async with nrm.stream_batch(pauses(count)) as results:
             async for result in results:
@@ -311,9 +320,9 @@ async def _streamed(count: int) -> tuple[float, int]:
 
 
 def million(count: int = 1_000_000, rounds: int = 3) -> Iterator[Figures]:
-    """Memory over all of it; CPU in shorter rounds, interleaved with the bare loop."""
+    """Measure memory over all items, and CPU time in shorter rounds alternating with the rival."""
     _, grown = asyncio.run(_streamed(count))
-    part = max(AT_ONCE, count // 20)
+    part = max(CONCURRENCY, count // 20)
     above = []
     for _ in range(rounds):
         stub = asyncio.run(_transport_alone(part))
@@ -340,7 +349,7 @@ PARTS: Final[dict[str, Callable[[], Iterator[Figures]]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all, if none is named")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all")
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
     options = parser.parse_args()
     for part in options.parts or PARTS:

@@ -1,14 +1,15 @@
-"""What a complete inventory costs, and whether it tells the truth, with and without drift.
+"""Cost of a complete inventory, and correctness of ``complete``, with and without churn.
 
-``http``: 500,000 rows over loopback from a stub in a process of its own, quiet and under churn
-(one row deleted and one inserted, somewhere, for every five pages read; totals stay as they
-are). ``report`` reads once, as other clients do; ``repair`` reads until it is known to be
-complete. Extra requests are those beyond one for each page.
+``http``: Read 500,000 rows over loopback from a stub in a separate process, without changes and
+under churn (for every five pages read, one row is deleted and one is inserted at a random
+position, so the total stays the same). ``report`` reads once, as other clients do; ``repair`` reads
+until the inventory is proven complete. Extra requests are those beyond one per page.
 
-``runs``: seeded runs over 50,000 rows in memory, 16 pages in flight, judged by the truth. A lie
-is an inventory that says ``complete`` and lacks a row that stood throughout.
+``runs``: Read 50,000 rows in memory with 16 pages in flight, with various seeds, and compare the
+inventory with the listing. An inventory with ``complete=True`` is counted as a lie if it lacks a
+row that was present throughout.
 
-Run it with ``python -m benchmarks.inventory``; ``--json`` for machines.
+Run the benchmark with ``python -m benchmarks.inventory``; ``--json`` prints JSON Lines.
 """
 
 import argparse
@@ -24,16 +25,16 @@ from typing import Any, Final
 from aiohttp import web
 
 from benchmarks import files
-from benchmarks.churn import AT_ONCE, Changing, Where, repeated
+from benchmarks.changing_listing import CONCURRENCY, ChangingListing, InsertAt, count_duplicates
 from nrm_async import NRMClient
-from nrm_async.listing import OnDrift, read_inventory
+from nrm_async._paging import OnDrift, read_inventory
 
 KEY: Final = "benchmark-key"
 CHURN: Final = 0.2
 RUN_ROWS: Final = 50_000
 PAGE_SIZE: Final = 1000
 
-# The documented row, with everything but the number the same.
+# The row from the API documentation; rows differ only in id and phone number.
 _ROW: Final = json.dumps(
     {
         "id": "ID", "phone": "PHONE", "brand": "Acme", "status": "ACTIVE_AND_BEING_MANAGED",
@@ -49,8 +50,8 @@ _ROW: Final = json.dumps(
 
 
 def _serve(rows: int, churn: float, pipe: Connection) -> None:
-    """Serve a changing listing until told to stop; then tell what stood throughout."""
-    listing = Changing(rows, seed=1, churn=churn)
+    """Serve a changing listing until a message arrives, then send the ids of the lasting rows."""
+    listing = ChangingListing(rows, seed=1, churn=churn)
 
     async def answer(request: web.Request) -> web.Response:
         query = request.query
@@ -103,10 +104,10 @@ def _server(rows: int, churn: float) -> Iterator[tuple[str, Connection]]:
 
 
 def over_http(rows: int, churn: float, on_drift: OnDrift) -> dict[str, Any]:
-    """Read once or until it is complete; what it took, and what is missing in truth."""
+    """Read once or until complete; return the cost and the number of missing rows."""
 
     async def read(url: str) -> tuple[float, Any]:
-        async with NRMClient(KEY, base_url=url, max_concurrency=AT_ONCE) as nrm:
+        async with NRMClient(KEY, base_url=url, max_concurrency=CONCURRENCY) as nrm:
             started = perf_counter()
             inventory = await nrm.inventory(on_drift=on_drift)
             return perf_counter() - started, inventory
@@ -133,14 +134,14 @@ def over_http(rows: int, churn: float, on_drift: OnDrift) -> dict[str, Any]:
     }
 
 
-def in_memory(runs: int, churn: float, inserts: Where, moves: float) -> dict[str, Any]:
-    """Seeded runs under churn, judged by the truth."""
+def in_memory(runs: int, churn: float, inserts: InsertAt, moves: float) -> dict[str, Any]:
+    """Run with different seeds under churn, and compare each inventory with the listing."""
     complete = lies = unsafe = requests = most = 0
     started = perf_counter()
     for seed in range(runs):
-        listing = Changing(RUN_ROWS, seed, churn=churn, inserts=inserts, moves=moves)
+        listing = ChangingListing(RUN_ROWS, seed, churn=churn, inserts=inserts, moves=moves)
         inventory = asyncio.run(read_inventory(listing.source(PAGE_SIZE), "repair"))
-        is_wrong = bool(listing.missing(inventory)) or repeated(inventory) > 0
+        is_wrong = bool(listing.missing(inventory)) or count_duplicates(inventory) > 0
         complete += inventory.complete and not is_wrong
         lies += inventory.complete and is_wrong
         unsafe += inventory.complete and inventory.consistent and is_wrong
@@ -163,7 +164,7 @@ def in_memory(runs: int, churn: float, inserts: Where, moves: float) -> dict[str
 
 
 def measure(rows: int, runs: int) -> Iterator[dict[str, Any]]:
-    """All figures, one after the other."""
+    """Yield the figures of all parts."""
     for churn in (0.0, CHURN):
         for on_drift in ("report", "repair"):
             yield over_http(rows, churn, on_drift)

@@ -1,9 +1,9 @@
-"""latency: a list of 100 pages and batches of 2,000 against a server that takes 100 ms.
+"""latency: a list of 100 pages and batches of 2,000 pauses, with a latency of 100 ms.
 
-The ideal of the list is the first page alone and then rounds of ten pages; that of the batch is
-rounds of as many pauses as are allowed at once. Beside them, a rival that does the same with
-bare aiohttp, told all that this client has to find out: how many pages there are, and that the
-server bears so many calls at once.
+The ideal time for the list is one round for the first page, and then rounds of ten pages. The ideal
+time for a batch is full rounds of concurrent pauses. The other rival is bare aiohttp, which is
+given the information that this client has to discover: the number of pages and the concurrency
+that the server accepts.
 """
 
 import asyncio
@@ -13,36 +13,36 @@ from functools import partial
 from typing import Final
 
 from benchmarks.calls import HEADERS, KEY, bare_session
-from benchmarks.measuring import Aim, Figure, Took, in_turns, stopwatch
+from benchmarks.local_server import serve
+from benchmarks.measurement import Aim, Figure, Timing, interleave, stopwatch
 from benchmarks.options import Options
-from benchmarks.pages import ROWS, numbers
+from benchmarks.pages import ROWS, phone_numbers
 from benchmarks.rows import into_structs
-from benchmarks.site import serve
 from nrm_async import NRMClient, Outcome
 
 LATENCY: Final = 0.1  # seconds
 PAGES: Final = 100
-PAGES_AT_ONCE: Final = 10
+PAGE_CONCURRENCY: Final = 10
 CALLS: Final = 2_000
-CALLS_AT_ONCE: Final = (16, 50)  # the first is the client's default
+CALL_CONCURRENCY: Final = (16, 50)  # the first is the client's default
 
 
-def ideal(things: int, at_once: int) -> float:
-    """Seconds for so many things in rounds."""
-    return LATENCY * -(-things // at_once)
+def ideal(requests: int, concurrency: int) -> float:
+    """Return the seconds that the requests take in full rounds."""
+    return LATENCY * -(-requests // concurrency)
 
 
-async def our_list(url: str) -> Took:
-    async with NRMClient(KEY, base_url=url, max_concurrency=PAGES_AT_ONCE) as nrm:
-        with stopwatch() as took:
+async def our_list(url: str) -> Timing:
+    async with NRMClient(KEY, base_url=url, max_concurrency=PAGE_CONCURRENCY) as nrm:
+        with stopwatch() as timing:
             rows = 0
             async for page in nrm.anis().pages():
                 rows += len(page)
     assert rows == PAGES * ROWS
-    return took
+    return timing
 
 
-async def bare_list(url: str) -> Took:
+async def bare_list(url: str) -> Timing:
     decode = into_structs()
 
     async def fetch(number: int) -> int:
@@ -53,23 +53,23 @@ async def bare_list(url: str) -> Took:
         return sum([await fetch(number) for number in left])
 
     async with bare_session() as session:
-        with stopwatch() as took:
+        with stopwatch() as timing:
             rows = await fetch(1)
             left = iter(range(2, PAGES + 1))
-            rows += sum(await asyncio.gather(*(work(left) for _ in range(PAGES_AT_ONCE))))
+            rows += sum(await asyncio.gather(*(work(left) for _ in range(PAGE_CONCURRENCY))))
     assert rows == PAGES * ROWS
-    return took
+    return timing
 
 
-async def our_batch(at_once: int, url: str) -> Took:
-    async with NRMClient(KEY, base_url=url, max_concurrency=at_once) as nrm:
-        with stopwatch() as took:
-            report = await nrm.pause_many(numbers(CALLS))
+async def our_batch(concurrency: int, url: str) -> Timing:
+    async with NRMClient(KEY, base_url=url, max_concurrency=concurrency) as nrm:
+        with stopwatch() as timing:
+            report = await nrm.pause_many(phone_numbers(CALLS))
     assert report.counts[Outcome.APPLIED] == CALLS
-    return took
+    return timing
 
 
-async def bare_batch(at_once: int, url: str) -> Took:
+async def bare_batch(concurrency: int, url: str) -> Timing:
     async def work(phones: Iterator[str]) -> None:
         for phone in phones:
             request = session.post(f"{url}/pause", json={"ani": phone}, headers=HEADERS)
@@ -77,49 +77,49 @@ async def bare_batch(at_once: int, url: str) -> Took:
                 assert (await answer.json())["ani"] == phone
 
     async with bare_session() as session:
-        with stopwatch() as took:
-            phones = numbers(CALLS)
-            await asyncio.gather(*(work(phones) for _ in range(at_once)))
-    return took
+        with stopwatch() as timing:
+            phones = phone_numbers(CALLS)
+            await asyncio.gather(*(work(phones) for _ in range(concurrency)))
+    return timing
 
 
-Run = Callable[[str], Awaitable[Took]]
+Run = Callable[[str], Awaitable[Timing]]
 _WORK: Final[dict[str, tuple[Run, Run, float]]] = {
-    f"list of {PAGES} pages, {PAGES_AT_ONCE} at once": (
+    f"list of {PAGES} pages, {PAGE_CONCURRENCY} concurrent": (
         our_list,
         bare_list,
-        LATENCY + ideal(PAGES - 1, PAGES_AT_ONCE),
+        LATENCY + ideal(PAGES - 1, PAGE_CONCURRENCY),
     ),
     **{
-        f"batch of {CALLS:,}, {at_once} at once": (
-            partial(our_batch, at_once),
-            partial(bare_batch, at_once),
-            ideal(CALLS, at_once),
+        f"batch of {CALLS:,}, {concurrency} concurrent": (
+            partial(our_batch, concurrency),
+            partial(bare_batch, concurrency),
+            ideal(CALLS, concurrency),
         )
-        for at_once in CALLS_AT_ONCE
+        for concurrency in CALL_CONCURRENCY
     },
 }
 
 
 def measure(options: Options) -> Iterator[Figure]:
-    """Each over its ideal, and over bare aiohttp."""
-    with serve(PAGES, latency=LATENCY) as site:
-        options.note(f"latency: server {site.kind}")
+    """Yield the figures of each list and batch, relative to the ideal and to bare aiohttp."""
+    with serve(PAGES, latency=LATENCY) as server:
+        options.note(f"latency: server {server.kind}")
         for what, (ours, bare, least) in _WORK.items():
-            both = {"ours": partial(ours, site.plain), "bare": partial(bare, site.plain)}
-            rounds = min(3, options.rounds)  # the spread is small, and waiting takes long
-            taken = in_turns(both, rounds)
-            yield _over(what, taken["ours"], "the ideal", [Took(wall=least)] * rounds)
-            yield _over(what, taken["ours"], "aiohttp bare", taken["bare"])
+            both = {"ours": partial(ours, server.plain), "bare": partial(bare, server.plain)}
+            rounds = min(3, options.rounds)  # rounds are slow and vary little
+            timings = interleave(both, rounds)
+            yield _over(what, timings["ours"], "the ideal", [Timing(wall=least)] * rounds)
+            yield _over(what, timings["ours"], "aiohttp bare", timings["bare"])
 
 
-def _over(what: str, ours: list[Took], rival: str, theirs: list[Took]) -> Figure:
+def _over(what: str, ours: list[Timing], rival: str, theirs: list[Timing]) -> Figure:
     return Figure(
         what,
         rival,
         "s",
-        statistics.median(took.wall for took in ours),
-        statistics.median(took.wall for took in theirs),
+        statistics.median(timing.wall for timing in ours),
+        statistics.median(timing.wall for timing in theirs),
         [mine.wall / other.wall for mine, other in zip(ours, theirs, strict=True)],
         aim=Aim("<=", 1.05) if rival == "the ideal" else None,
     )

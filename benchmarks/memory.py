@@ -1,8 +1,8 @@
-"""memory: the peak over what was there before the work began, each in a process of its own.
+"""memory: growth of memory from before the work to the peak, each in a separate process.
 
-Rivals do the same with bare aiohttp: a list of msgspec's structs of all pages, fetched in turn by
-workers; the same, dropping each page; workers that pause and keep nothing but the statuses; and
-``gather`` over all pauses behind a semaphore.
+The rivals use bare aiohttp: workers that read all pages into a list of msgspec structs; workers
+that drop each page; workers that pause numbers and keep only the statuses; and ``gather`` over all
+pauses behind a semaphore.
 """
 
 import asyncio
@@ -17,33 +17,33 @@ from typing import Any, Final
 import msgspec
 
 from benchmarks import calls, rows
-from benchmarks.measuring import Figure, Took
+from benchmarks.local_server import LocalServer, serve
+from benchmarks.measurement import Figure, Timing
 from benchmarks.options import Options
-from benchmarks.pages import ROWS, numbers
-from benchmarks.site import Site, serve
+from benchmarks.pages import ROWS, phone_numbers
 from nrm_async import NRMClient
 
 Work = Callable[[str, int], Awaitable[Any]]
 
 
-def _client(url: str, at_once: int) -> NRMClient:
-    return NRMClient(calls.KEY, base_url=url, max_concurrency=at_once)
+def _client(url: str, concurrency: int) -> NRMClient:
+    return NRMClient(calls.KEY, base_url=url, max_concurrency=concurrency)
 
 
 async def our_list(url: str, _count: int) -> None:
-    async with _client(url, rows.AT_ONCE) as nrm:
+    async with _client(url, rows.CONCURRENCY) as nrm:
         assert len(await nrm.inventory(on_drift="report")) % ROWS == 0
 
 
 async def our_stream(url: str, _count: int) -> None:
-    async with _client(url, rows.AT_ONCE) as nrm:
+    async with _client(url, rows.CONCURRENCY) as nrm:
         async for _ani in nrm.anis():
             pass
 
 
 async def our_batch(url: str, count: int) -> None:
     async with (
-        _client(url, calls.AT_ONCE) as nrm,
+        _client(url, calls.CONCURRENCY) as nrm,
         nrm.stream_batch(calls.actions(count)) as results,
     ):
         async for result in results:
@@ -51,8 +51,8 @@ async def our_batch(url: str, count: int) -> None:
 
 
 async def our_report(url: str, count: int) -> None:
-    async with _client(url, calls.AT_ONCE) as nrm:
-        assert not (await nrm.pause_many(numbers(count))).failed
+    async with _client(url, calls.CONCURRENCY) as nrm:
+        assert not (await nrm.pause_many(phone_numbers(count))).failed
 
 
 async def bare_list(url: str, count: int) -> None:
@@ -84,20 +84,20 @@ _WORK: Final[tuple[tuple[str, Work, str, Work], ...]] = (
 
 
 def _peak() -> int:
-    """Bytes of memory that were resident at most, since it was last forgotten."""
+    """Return the peak resident memory in bytes since the last reset."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
-def _forget_peak() -> None:
+def _reset_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
 async def _warm_up(url: str) -> None:
-    """Imports, connections, decoders: what is there only once."""
+    """Load modules, open connections and create decoders, so that they are not measured."""
     async with _client(url, 1) as nrm:
         await nrm.list_anis(page_size=ROWS)
-        await nrm.pause_many(numbers(10))
+        await nrm.pause_many(phone_numbers(10))
     await calls.one_liner(url, 10)
 
 
@@ -105,7 +105,7 @@ def _run(work: Work, url: str, count: int, pipe: Connection) -> None:
     async def run() -> int:
         await _warm_up(url)
         gc.collect()
-        _forget_peak()
+        _reset_peak()
         before = _peak()
         await work(url, count)
         return _peak() - before
@@ -113,38 +113,38 @@ def _run(work: Work, url: str, count: int, pipe: Connection) -> None:
     pipe.send(asyncio.run(run()))
 
 
-def _grown(work: Work, url: str, count: int) -> Took:
-    """The bytes by which a fresh process grew, as ``units``."""
+def _growth(work: Work, url: str, count: int) -> Timing:
+    """Return the memory growth of a new process, in bytes, as ``units``."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_run, args=(work, url, count, theirs), daemon=True)
     process.start()
     try:
-        return Took(units=max(1, ours.recv()))
+        return Timing(units=max(1, ours.recv()))
     finally:
         process.join(10)
 
 
 def measure(options: Options) -> Iterator[Figure]:
-    """A line for each kind of work."""
+    """Yield one figure per type of work and rival."""
     count = 20 if options.quick else 200
-    with serve(count) as site:
-        options.note(f"memory: server {site.kind}")
+    with serve(count) as server:
+        options.note(f"memory: server {server.kind}")
         if not Path("/proc/self/clear_refs").exists():
-            options.note("memory: left out, only Linux tells the peak of a part of a run")
+            options.note("skipped: memory (only Linux can reset the peak memory of a process)")
             return
         for what, ours, rival, theirs in _WORK:
-            yield _figure(what, rival, _turns(ours, theirs, site, count, min(3, options.rounds)))
+            yield _figure(what, rival, _rounds(ours, theirs, server, count, min(3, options.rounds)))
 
 
-def _turns(
-    ours: Work, theirs: Work, site: Site, pages: int, rounds: int
+def _rounds(
+    ours: Work, theirs: Work, server: LocalServer, pages: int, rounds: int
 ) -> list[tuple[float, float]]:
     count = pages if ours in (our_list, our_stream) else 100 * pages
     return [
         (
-            _grown(ours, site.plain, count).units / 1e6,
-            _grown(theirs, site.plain, count).units / 1e6,
+            _growth(ours, server.plain, count).units / 1e6,
+            _growth(theirs, server.plain, count).units / 1e6,
         )
         for _ in range(rounds)
     ]

@@ -1,4 +1,4 @@
-"""What the command was told, and the machine it runs on."""
+"""Command-line options, and a description of the machine."""
 
 import argparse
 import importlib.util
@@ -14,13 +14,13 @@ import attrs
 
 @attrs.frozen
 class Options:
-    """How to measure.
+    """Measurement options.
 
     Attributes:
-        rounds: Rounds of each comparison.
-        quick: Whether to measure less of everything, to see that it works.
-        typescript: URL of a module that drives an SDK in TypeScript, if there is one.
-        notes: What was told beside the figures, such as which server it was.
+        rounds: Number of rounds per comparison.
+        quick: Whether to run shorter measurements, as a trial.
+        typescript: URL of a module that runs a TypeScript SDK, if any.
+        notes: Notes to print with the figures, such as the server in use.
     """
 
     rounds: int = 5
@@ -29,35 +29,35 @@ class Options:
     notes: list[str] = attrs.field(factory=list)
 
     @classmethod
-    def of(cls, given: argparse.Namespace) -> Self:
-        """From the command line."""
+    def of(cls, arguments: argparse.Namespace) -> Self:
+        """Create options from parsed command-line arguments."""
         return cls(
-            2 if given.quick else given.rounds,
-            given.quick,
-            Path(given.typescript).resolve().as_uri() if given.typescript else None,
+            2 if arguments.quick else arguments.rounds,
+            arguments.quick,
+            Path(arguments.typescript).resolve().as_uri() if arguments.typescript else None,
         )
 
     def has(self, package: str) -> bool:
-        """Whether a rival is installed; says so where it is not."""
+        """Return whether a rival is installed; add a note if it is not."""
         if importlib.util.find_spec(package) is not None:
             return True
-        self.note(f"left out: {package} is not installed (the extra is called bench)")
+        self.note(f"skipped: {package} is not installed (install the extra bench)")
         return False
 
     def note(self, text: str) -> None:
-        """Tell beside the figures: a person at once, and everybody at the end."""
+        """Print a note to standard error, and keep it for the end of the run."""
         print(text, file=sys.stderr, flush=True)
         self.notes.append(text)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of each comparison")
-    parser.add_argument("--quick", action="store_true", help="less of everything, to try it")
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds per comparison")
+    parser.add_argument("--quick", action="store_true", help="run shorter measurements, as a trial")
     parser.add_argument(
         "--typescript",
         metavar="MODULE",
         default=os.environ.get("NRM_TYPESCRIPT_SDK"),
-        help="ES module that drives an SDK in TypeScript; see benchmarks/typescript.py",
+        help="ES module that runs a TypeScript SDK (see benchmarks/typescript.py)",
     )
 
 
@@ -67,7 +67,7 @@ _PACKAGES: Final = (
 
 
 def machine() -> dict[str, Any]:
-    """The processor, the system, and the versions of what is measured."""
+    """Return the processor, the system and the package versions."""
     return {
         "cpu": _processor(),
         "cores": os.cpu_count(),

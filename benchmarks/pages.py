@@ -1,4 +1,4 @@
-"""What the benchmarks' servers serve: pages of rows as documented, and the answer to a pause."""
+"""Pages in the documented API format, for the benchmark servers."""
 
 import gzip
 import json
@@ -16,8 +16,8 @@ _STATUSES: Final = (
 )
 
 
-def numbers(count: int) -> Iterator[str]:
-    """So many phone numbers, all different."""
+def phone_numbers(count: int) -> Iterator[str]:
+    """Return an iterator over ``count`` different phone numbers."""
     return (str(2_000_000_000 + number) for number in range(count))
 
 
@@ -52,23 +52,23 @@ def _row(index: int, dice: random.Random) -> dict[str, Any]:
     }
 
 
-def body(page: int, of: int, rows: int = ROWS) -> bytes:
-    """One page of so many, as the API would send it."""
+def body(page: int, pages: int, rows: int = ROWS) -> bytes:
+    """Return the body of one of ``pages`` pages, in the format of the API."""
     dice = random.Random(page)
     envelope = {
         "result": "success",
         "count": rows,
-        "total_anis": of * rows,
-        "can_next_page": page < of,
+        "total_anis": pages * rows,
+        "can_next_page": page < pages,
         "can_prev_page": page > 1,
-        "total_pages": of,
+        "total_pages": pages,
         "data": [_row((page - 1) * rows + n, dice) for n in range(rows)],
     }
     return json.dumps(envelope, separators=(",", ":")).encode()
 
 
 def write(folder: Path, count: int, rows: int = ROWS) -> None:
-    """Write so many pages into a folder, each plain and compressed, for a server to serve."""
+    """Write each page to a folder, uncompressed and compressed."""
     folder.mkdir(parents=True)
     for page in range(1, count + 1):
         plain = body(page, count, rows)

@@ -1,10 +1,10 @@
-"""rows: CPU of reading typed rows, 200 pages of 1,000, plain and compressed.
+"""rows: CPU time of reading typed rows, 200 pages of 1,000, uncompressed and compressed.
 
-Rivals read the same pages at the same concurrency, from workers on one iterator, and drop each
-page when it is decoded: ``aiohttp + msgspec`` into Structs is the limit, ``aiohttp + cattrs``
-into attrs classes and ``aiohttp + pydantic`` into models are what people use, cattrs as it comes,
-and told not to say where an error is, which makes it faster; httpx + pydantic;
-and an SDK in TypeScript where one is given, whose rows are not checked at all.
+The rivals read the same pages at the same concurrency, with workers that share an iterator, and
+drop each page after decoding. ``aiohttp + msgspec`` decodes into structs and is the limit.
+``aiohttp + cattrs`` (attrs classes) and ``aiohttp + pydantic`` (models) are common choices. cattrs
+runs with its defaults and, faster, without paths in its errors. The other rivals are httpx +
+pydantic and, if specified, a TypeScript SDK, which does not validate its rows.
 """
 
 import asyncio
@@ -21,41 +21,43 @@ import msgspec
 from cattrs.gen import make_dict_structure_fn, override
 
 from benchmarks.calls import HEADERS, KEY, bare_session
-from benchmarks.measuring import (
+from benchmarks.local_server import LocalServer, serve
+from benchmarks.measurement import (
     Aim,
     Contender,
     Figure,
-    Took,
-    compared,
-    in_turns,
+    Timing,
+    compare,
+    interleave,
     loops,
     stopwatch,
 )
 from benchmarks.options import Options
 from benchmarks.pages import ROWS
-from benchmarks.site import Site, serve
 from benchmarks.typescript import typescript
 from nrm_async import Ani, NRMClient
 
-AT_ONCE: Final = 10
+CONCURRENCY: Final = 10
 
-READ_AHEAD: Final = 2**20  # bytes, as this client's: a page is read without stopping
+READ_AHEAD: Final = 2**20  # bytes, as in this client: reads a page without pausing the socket
 
-# Takes a body, gives how many rows it has, typed.
+# Decodes a body into typed rows and returns the number of rows.
 Decode: TypeAlias = Callable[[bytes], int]
 
 
 def camel(name: str) -> str:
-    """The name on the wire."""
+    """Return the API name of a field."""
     head, *rest = name.split("_")
     return head + "".join(part.capitalize() for part in rest)
 
 
-FIELDS: Final[dict[str, Any]] = {a.name: a.type for a in attrs.fields(Ani) if a.name != "extra"}
+FIELDS: Final[dict[str, Any]] = {
+    a.name: a.type for a in attrs.fields(Ani) if a.name not in ("extra", "repaired")
+}
 
 
 def into_structs() -> Decode:
-    """Into msgspec's own structs: nothing in Python decodes faster, but to leave gc out."""
+    """Return a decoder into msgspec structs; only structs with ``gc=False`` would be faster."""
     row: Any = msgspec.defstruct("Row", list(FIELDS.items()), rename=camel)
     page: Any = msgspec.defstruct("Page", [("data", list[row]), ("total_pages", int)])
     decoder = msgspec.json.Decoder(page)
@@ -63,7 +65,7 @@ def into_structs() -> Decode:
 
 
 def into_attrs(**settings: Any) -> Decode:
-    """``json`` and then cattrs, into a frozen attrs class with the same types."""
+    """Return a ``json`` and cattrs decoder into a frozen attrs class with the same types."""
     row = attrs.make_class(
         "Row", {name: attrs.field(type=kind) for name, kind in FIELDS.items()}, frozen=True
     )
@@ -80,7 +82,7 @@ def into_attrs(**settings: Any) -> Decode:
 
 
 def into_models() -> Decode:
-    """Into frozen pydantic models."""
+    """Return a decoder into frozen pydantic models."""
     pydantic: Any = import_module("pydantic")  # an extra
     config = pydantic.ConfigDict(alias_generator=camel, frozen=True)
     fields: dict[str, Any] = {name: (kind, ...) for name, kind in FIELDS.items()}
@@ -89,28 +91,28 @@ def into_models() -> Decode:
     return lambda body: len(page.model_validate_json(body).data)
 
 
-async def ours_by_page(url: str, count: int) -> Took:
-    """``async for page in client.anis().pages()``."""
-    async with NRMClient(KEY, base_url=url, max_concurrency=AT_ONCE) as nrm:
+async def ours_by_page(url: str, count: int) -> Timing:
+    """Read with ``async for page in client.anis().pages()``."""
+    async with NRMClient(KEY, base_url=url, max_concurrency=CONCURRENCY) as nrm:
         await nrm.list_anis()
         rows = 0
-        with stopwatch(count * ROWS) as took:
+        with stopwatch(count * ROWS) as timing:
             async for page in nrm.anis().pages():
                 rows += len(page)
-    assert rows == took.units
-    return took
+    assert rows == timing.units
+    return timing
 
 
-async def ours_by_row(url: str, count: int) -> Took:
-    """``async for ani in client.anis()``."""
-    async with NRMClient(KEY, base_url=url, max_concurrency=AT_ONCE) as nrm:
+async def ours_by_row(url: str, count: int) -> Timing:
+    """Read with ``async for ani in client.anis()``."""
+    async with NRMClient(KEY, base_url=url, max_concurrency=CONCURRENCY) as nrm:
         await nrm.list_anis()
         rows = 0
-        with stopwatch(count * ROWS) as took:
+        with stopwatch(count * ROWS) as timing:
             async for _ani in nrm.anis():
                 rows += 1
-    assert rows == took.units
-    return took
+    assert rows == timing.units
+    return timing
 
 
 async def _read_all(fetch: Callable[[int], Any], decode: Decode, count: int) -> int:
@@ -123,12 +125,12 @@ async def _read_all(fetch: Callable[[int], Any], decode: Decode, count: int) -> 
             rows += decode(body)
 
     numbers = iter(range(1, count + 1))
-    await asyncio.gather(*(work(numbers) for _ in range(AT_ONCE)))
+    await asyncio.gather(*(work(numbers) for _ in range(CONCURRENCY)))
     return rows
 
 
-async def with_aiohttp(decode: Decode, url: str, count: int) -> Took:
-    """Workers that read and decode."""
+async def with_aiohttp(decode: Decode, url: str, count: int) -> Timing:
+    """Read with aiohttp and decode, in concurrent workers."""
 
     async def fetch(page: int) -> bytes:
         params = {"page": str(page), "page_size": str(ROWS)}
@@ -139,14 +141,14 @@ async def with_aiohttp(decode: Decode, url: str, count: int) -> Took:
 
     async with bare_session() as session:
         decode(await fetch(1))
-        with stopwatch(count * ROWS) as took:
+        with stopwatch(count * ROWS) as timing:
             rows = await _read_all(fetch, decode, count)
-    assert rows == took.units
-    return took
+    assert rows == timing.units
+    return timing
 
 
-async def with_httpx(decode: Decode, url: str, count: int) -> Took:
-    """The same with httpx."""
+async def with_httpx(decode: Decode, url: str, count: int) -> Timing:
+    """Read with httpx and decode, in concurrent workers."""
     httpx: Any = import_module("httpx")  # an extra
 
     async def fetch(page: int) -> bytes:
@@ -156,15 +158,15 @@ async def with_httpx(decode: Decode, url: str, count: int) -> Took:
 
     async with httpx.AsyncClient(headers=HEADERS, trust_env=False) as client:
         decode(await fetch(1))
-        with stopwatch(count * ROWS) as took:
+        with stopwatch(count * ROWS) as timing:
             rows = await _read_all(fetch, decode, count)
-    assert rows == took.units
-    return took
+    assert rows == timing.units
+    return timing
 
 
 def contenders(url: str, count: int, options: Options) -> dict[str, Contender]:
-    """Who runs, in this order."""
-    everybody: dict[str, Contender] = {
+    """Return this client and its rivals, in execution order."""
+    entrants: dict[str, Contender] = {
         "nrm_async": partial(ours_by_page, url, count),
         "nrm_async, row by row": partial(ours_by_row, url, count),
         "aiohttp + msgspec (the limit)": partial(with_aiohttp, into_structs(), url, count),
@@ -174,17 +176,17 @@ def contenders(url: str, count: int, options: Options) -> dict[str, Contender]:
         ),
     }
     if options.has("pydantic"):
-        everybody["aiohttp + pydantic"] = partial(with_aiohttp, into_models(), url, count)
+        entrants["aiohttp + pydantic"] = partial(with_aiohttp, into_models(), url, count)
         if options.has("httpx"):
-            everybody["httpx + pydantic"] = partial(with_httpx, into_models(), url, count)
+            entrants["httpx + pydantic"] = partial(with_httpx, into_models(), url, count)
     if options.typescript is not None:
-        everybody["TypeScript SDK"] = partial(
-            typescript, options.typescript, "pages", url, KEY, count, AT_ONCE
+        entrants["TypeScript SDK"] = partial(
+            typescript, options.typescript, "pages", url, KEY, count, CONCURRENCY
         )
-    return everybody
+    return entrants
 
 
-# Ratios are of CPU time: 0.6 of the limit's rows per CPU second is 1/0.6 of its time.
+# 0.6 times as many rows per CPU second as the limit means 1/0.6 times the CPU time per row.
 _AIMS: Final = {
     "aiohttp + msgspec (the limit)": Aim(">=", 0.6),
     "aiohttp + cattrs": Aim(">=", 3.5),
@@ -192,13 +194,13 @@ _AIMS: Final = {
 _OURS: Final = ("nrm_async", "nrm_async, row by row")
 
 
-def _lines(what: str, everybody: list[str], taken: dict[str, list[Took]]) -> Iterator[Figure]:
+def _figures(what: str, entrants: list[str], timings: dict[str, list[Timing]]) -> Iterator[Figure]:
     for ours in _OURS:
-        for rival in everybody:
+        for rival in entrants:
             if rival not in _OURS:
                 yield per_second(
                     f"rows, {what}{ours.removeprefix('nrm_async')}",
-                    taken,
+                    timings,
                     ours,
                     rival,
                     _AIMS.get(rival),
@@ -206,10 +208,10 @@ def _lines(what: str, everybody: list[str], taken: dict[str, list[Took]]) -> Ite
 
 
 def per_second(
-    what: str, taken: dict[str, list[Took]], ours: str, rival: str, aim: Aim | None
+    what: str, timings: dict[str, list[Timing]], ours: str, rival: str, aim: Aim | None
 ) -> Figure:
-    """Thousands of rows for each second of CPU: ours over the rival's."""
-    by_time = compared(what, taken, ours, rival, aim)
+    """Compare two contenders in thousands of rows per CPU second."""
+    by_time = compare(what, timings, ours, rival, aim)
     assert by_time.wall_ratio is not None
     return attrs.evolve(
         by_time,
@@ -222,17 +224,17 @@ def per_second(
 
 
 def measure(options: Options) -> Iterator[Figure]:
-    """A line for each rival: plain on each event loop, compressed on asyncio's."""
+    """Yield figures per rival: plain pages on each event loop, compressed pages on asyncio."""
     count = 20 if options.quick else 200
-    with serve(count) as site:
-        options.note(f"rows: server {site.kind}")
-        for what, url, loop in _ways(site):
-            everybody = contenders(url, count, options)
-            taken = in_turns(everybody, options.rounds, loop)
-            yield from _lines(what, list(everybody), taken)
+    with serve(count) as server:
+        options.note(f"rows: server {server.kind}")
+        for what, url, loop in _variants(server):
+            entrants = contenders(url, count, options)
+            timings = interleave(entrants, options.rounds, loop)
+            yield from _figures(what, list(entrants), timings)
 
 
-def _ways(site: Site) -> Iterator[tuple[str, str, Any]]:
+def _variants(server: LocalServer) -> Iterator[tuple[str, str, Any]]:
     for name, factory in loops().items():
-        yield f"plain, {name}", site.plain, factory
-    yield "gzip, asyncio", site.gzip, None
+        yield f"plain, {name}", server.plain, factory
+    yield "gzip, asyncio", server.gzip, None

@@ -1,14 +1,13 @@
-"""What the sandbox costs: the CPU of a pause, and a million numbers.
+"""Cost of the sandbox: CPU time of a pause, and time and memory for a million numbers.
 
-The rival of a pause is the least that aiohttp can do with one: an ``aiohttp.web`` application whose
-handler parses the JSON body and echoes it. Both servers run in processes of their own; rounds of
-pauses alternate between them over the same raw connections, and what counts is the CPU time that
-each server's process has used, as it tells itself.
+The rival for a pause is a minimal aiohttp server: an ``aiohttp.web`` application whose handler
+parses the JSON body and echoes it. Each server runs in a separate process and reports its own CPU
+time. Rounds of pauses alternate between the servers over raw connections.
 
-A million numbers: seconds until the sandbox answers, milliseconds of its first and last page (over
-HTTP, in turns), and the resident memory of its process afterwards.
+With a million numbers, the benchmark measures the seconds until the sandbox is ready, the
+milliseconds for its first and last page (over HTTP, alternating), and its resident memory.
 
-Run it with ``python -m benchmarks.sandbox``; ``--json`` for machines.
+Run the benchmark with ``python -m benchmarks.sandbox``; ``--json`` prints JSON Lines.
 """
 
 import argparse
@@ -29,7 +28,7 @@ from aiohttp import web
 from nrm_async.sandbox import Sandbox
 
 CONNECTIONS = 16
-PAUSES = 3_000  # of a round
+PAUSES = 3_000  # per round
 ANIS = 60_000
 MILLION = 1_000_000
 PAGE_ROUNDS = 15
@@ -46,30 +45,30 @@ async def _bare(pipe: Connection) -> None:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    await _until_told(pipe, runner.addresses[0][1], ())
+    await _report_until_stopped(pipe, runner.addresses[0][1], ())
     await runner.cleanup()
 
 
 async def _sandbox(pipe: Connection) -> None:
     async with Sandbox(ANIS) as sandbox:
         active = [ani for ani in sandbox.phones if sandbox.status_of(ani).startswith("ACTIVE")]
-        await _until_told(pipe, int(sandbox.root_url.rsplit(":", 1)[1]), active)
+        await _report_until_stopped(pipe, int(sandbox.root_url.rsplit(":", 1)[1]), active)
 
 
 async def _million(pipe: Connection) -> None:
     async with Sandbox(MILLION) as sandbox:
-        await _until_told(pipe, int(sandbox.root_url.rsplit(":", 1)[1]), ())
+        await _report_until_stopped(pipe, int(sandbox.root_url.rsplit(":", 1)[1]), ())
 
 
-async def _until_told(pipe: Connection, port: int, phones: Sequence[str]) -> None:
-    """Say where it is, then its CPU seconds and memory whenever asked, until told to stop."""
+async def _report_until_stopped(pipe: Connection, port: int, phones: Sequence[str]) -> None:
+    """Send the port, then CPU seconds and memory for each message, until ``None`` arrives."""
     pipe.send((port, phones))
     while await asyncio.to_thread(pipe.recv):
         pipe.send((process_time(), _resident()))
 
 
 def _resident() -> int:
-    """Bytes in memory at most so far."""
+    """Return the peak resident memory in bytes."""
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else most * 1024
 
@@ -97,8 +96,8 @@ def _server(
         process.join(10)
 
 
-def _asked(pipe: Connection) -> tuple[float, int]:
-    pipe.send("how much")
+def _usage(pipe: Connection) -> tuple[float, int]:
+    pipe.send("usage")
     cpu, memory = pipe.recv()
     return cpu, memory
 
@@ -112,7 +111,9 @@ def _pause_of(ani: str) -> bytes:
     return head.encode() + body
 
 
-async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> bytes:
+async def _exchange(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
+) -> bytes:
     writer.write(request)
     head = await reader.readuntil(b"\r\n\r\n")
     length = int(head.lower().split(b"content-length:", 1)[1].split(b"\r\n", 1)[0])
@@ -125,7 +126,7 @@ async def _pause_all(port: int, phones: Sequence[str]) -> None:
     async def one_connection(own: Sequence[str]) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for ani in own:
-            assert ani.encode() in await _ask(reader, writer, _pause_of(ani))
+            assert ani.encode() in await _exchange(reader, writer, _pause_of(ani))
         writer.close()
         await writer.wait_closed()
 
@@ -133,16 +134,16 @@ async def _pause_all(port: int, phones: Sequence[str]) -> None:
 
 
 def pauses(rounds: int) -> dict[str, Any]:
-    """Microseconds of CPU for one pause, and how many times the bare handler's that is."""
+    """Measure the CPU time of a pause, in microseconds and relative to the bare handler."""
     costs: dict[str, list[float]] = {"sandbox": [], "bare": []}
     with _server(_sandbox) as (ours, phones, pipe), _server(_bare) as (theirs, _, other):
         for number in range(rounds + 1):
             part = phones[number * PAUSES : (number + 1) * PAUSES]
             for name, port, server in (("sandbox", ours, pipe), ("bare", theirs, other)):
-                before, _memory = _asked(server)
+                before, _memory = _usage(server)
                 asyncio.run(_pause_all(port, part))
                 if number:  # the first round warms up
-                    costs[name].append((_asked(server)[0] - before) / len(part) * 1e6)
+                    costs[name].append((_usage(server)[0] - before) / len(part) * 1e6)
     medians = {name: statistics.median(cost) for name, cost in costs.items()}
     return {
         "what": "CPU of a pause",
@@ -157,7 +158,7 @@ async def _page_times(port: int) -> dict[int, list[float]]:
     for _ in range(PAGE_ROUNDS):
         for page, times in pages.items():
             started = perf_counter()
-            await _ask(
+            await _exchange(
                 reader,
                 writer,
                 f"GET /nrm/anis?page={page} HTTP/1.1\r\nHost: 127.0.0.1\r\n"
@@ -170,12 +171,12 @@ async def _page_times(port: int) -> dict[int, list[float]]:
 
 
 def million() -> dict[str, Any]:
-    """Seconds to be ready, milliseconds of the outermost pages, memory."""
+    """Measure start-up time, first and last page, and memory with a million numbers."""
     started = perf_counter()
     with _server(_million) as (port, _, pipe):
         ready = perf_counter() - started
         first, last = asyncio.run(_page_times(port)).values()
-        _, memory = _asked(pipe)
+        _, memory = _usage(pipe)
     medians = statistics.median(first), statistics.median(last)
     return {
         "what": f"{MILLION:,} numbers",

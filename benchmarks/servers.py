@@ -1,7 +1,7 @@
-"""Servers as rules: whether a call that comes now, beside so many others, is taken.
+"""Simulated servers with a limit: functions that accept or refuse a call.
 
-What decides is passed in, nothing here waits: the benchmarks use these on virtual time, the
-tests in a simulation.
+Time and load are arguments, and nothing waits. The benchmarks use these functions on virtual time,
+and the tests in a simulation.
 """
 
 import random
@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeAlias
 
-# Decides on a call that comes at this time, beside so many: None for accepted, else the seconds
-# until another one is worth trying.
+# Receives the time of a call and the number of calls in flight. Returns ``None`` to accept the
+# call, or the seconds to wait before the next one.
 Server: TypeAlias = Callable[[float, int], float | None]
 
 
-def bucket(rate: float, burst: float) -> Server:
-    """A token bucket that holds this many seconds of its rate."""
+def token_bucket(rate: float, burst: float) -> Server:
+    """Return a token bucket that holds ``burst`` seconds' worth of calls."""
     most = max(1.0, rate * burst)
     tokens, last = most, 0.0
 
@@ -31,7 +31,7 @@ def bucket(rate: float, burst: float) -> Server:
 
 
 def sliding_window(rate: int) -> Server:
-    """At most so many within any second."""
+    """Return a server that accepts at most ``rate`` calls in any one-second window."""
     times = deque[float]()
 
     def decide(now: float, _in_flight: int) -> float | None:
@@ -46,7 +46,7 @@ def sliding_window(rate: int) -> Server:
 
 
 def fixed_window(rate: int) -> Server:
-    """At most so many within each second of the clock."""
+    """Return a server that accepts at most ``rate`` calls per second of the clock."""
     counts = dict[int, int]()
 
     def decide(now: float, _in_flight: int) -> float | None:
@@ -57,11 +57,11 @@ def fixed_window(rate: int) -> Server:
     return decide
 
 
-def at_once(most: int) -> Server:
-    """At most so many at the same time."""
+def concurrency_limit(most: int) -> Server:
+    """Return a server that accepts at most ``most`` concurrent calls."""
     return lambda _now, in_flight: None if in_flight < most else 0.05
 
 
-def at_random(share: float, dice: random.Random) -> Server:
-    """Refuses whatever comes with this probability."""
+def random_refusals(share: float, dice: random.Random) -> Server:
+    """Return a server that refuses each call with probability ``share``."""
     return lambda _now, _in_flight: 0.0 if dice.random() < share else None

@@ -1,13 +1,14 @@
-"""stall: how long the event loop is blocked at a time while 200 pages are read.
+"""stall: longest blocking of the event loop while 200 pages are read.
 
-A callback puts itself into each round of the loop and looks how long the last round took. The
-longest round until a page is given out is that page's stall; over the pages there are p50, p99
-and max. They are compared with the time that decoding one page takes alone, into the same rows,
-and with the stalls of workers on aiohttp that decode into msgspec's structs. Time is the thread's
-CPU time: when the machine lets another program run, no event loop is blocked by it.
+A callback reschedules itself in each iteration of the event loop and measures the duration of the
+previous iteration. The stall of a page is the longest iteration before the page is yielded; p50,
+p99 and max refer to all pages. They are compared with the time to decode one page into the same
+rows, and with the stalls of aiohttp workers that decode into msgspec structs. Times are CPU times
+of the thread, which exclude other programs on the machine.
 
-What was there before, modules above all, is frozen for the garbage collector, as services do:
-passing over all of it takes ten pages' time, whoever reads them.
+Objects that exist before the measurement, mostly modules, are excluded from garbage collection with
+``gc.freeze``, as in many services. A full collection of these objects takes as long as decoding ten
+pages, for any reader.
 """
 
 import asyncio
@@ -23,68 +24,67 @@ import attrs
 
 from benchmarks import pages
 from benchmarks.calls import HEADERS, KEY, bare_session
-from benchmarks.measuring import Aim, Contender, Figure, Took, in_turns
+from benchmarks.local_server import serve
+from benchmarks.measurement import Aim, Contender, Figure, Timing, interleave
 from benchmarks.options import Options
-from benchmarks.rows import AT_ONCE, into_structs
-from benchmarks.site import serve
+from benchmarks.rows import CONCURRENCY, into_structs
 from nrm_async import NRMClient
 from nrm_async._wire import Response, read_page
 
 
 @attrs.define
-class Stalls(Took):
-    """The longest round of the loop for each page, in seconds."""
+class Stalls(Timing):
+    """Longest event loop iteration before each page, in seconds."""
 
     longest: list[float] = attrs.field(factory=list)
     _most: float = 0.0
     _page: float = 0.0
     _last: float = attrs.field(factory=thread_time)
-    _is_on: bool = True
+    _is_running: bool = True
 
     def begin(self) -> None:
-        """Watch the running loop from now on."""
+        """Start measuring the running event loop."""
         gc.collect()
         gc.freeze()
         self._last = thread_time()
-        self.watch()
+        self._measure()
 
-    def watch(self) -> None:
-        """See how long the last round took, and the next one too."""
+    def _measure(self) -> None:
         now = thread_time()
         self._most, self._last = max(self._most, now - self._last), now
-        if self._is_on:
-            asyncio.get_running_loop().call_soon(self.watch)
+        if self._is_running:
+            asyncio.get_running_loop().call_soon(self._measure)
 
     def page(self) -> None:
-        """Take down the longest round since the last page."""
+        """Record the longest iteration since the last page."""
         if self._most:
             self._page, self._most = self._most, 0.0
-        self.longest.append(self._page)  # two pages of one round share its time
+        self.longest.append(self._page)  # pages of the same iteration share its time
 
     def stop(self) -> None:
-        """Look no more."""
-        self._is_on = False
+        """Stop measuring."""
+        self._is_running = False
         gc.unfreeze()
 
     def quantile(self, share: float) -> float:
-        """The stall, in seconds, that so many pages stay below."""
+        """Return a quantile of the stalls, in seconds."""
         ordered = sorted(self.longest)
         return ordered[math.ceil(share * len(ordered)) - 1]
 
 
-async def ours(url: str) -> Took:
-    async with NRMClient(KEY, base_url=url, max_concurrency=AT_ONCE) as nrm:
+async def ours(url: str) -> Timing:
+    async with NRMClient(KEY, base_url=url, max_concurrency=CONCURRENCY) as nrm:
         await nrm.list_anis()
         stalls = Stalls()
         stalls.begin()
         async for _page in nrm.anis().pages():
-            await asyncio.sleep(0)  # so that the round that decoded it has ended
+            await asyncio.sleep(0)  # ends the iteration that decoded the page
             stalls.page()
         stalls.stop()
     return stalls
 
 
-async def bare(url: str, count: int) -> Took:
+async def bare(url: str, count: int) -> Timing:
     decode = into_structs()
 
     async def work(numbers: Iterator[int]) -> None:
@@ -98,20 +98,20 @@ async def bare(url: str, count: int) -> Took:
         stalls = Stalls()
         stalls.begin()
         numbers = iter(range(1, count + 1))
-        await asyncio.gather(*(work(numbers) for _ in range(AT_ONCE)))
+        await asyncio.gather(*(work(numbers) for _ in range(CONCURRENCY)))
         stalls.stop()
     return stalls
 
 
-async def decoding(count: int) -> Took:
-    """Seconds for one page: the median over so many, none of them warm."""
+async def decoding(count: int) -> Timing:
+    """Return the median time to decode a page, decoding each page only once."""
     answers = [Response(200, pages.body(page, count)) for page in range(1, count + 1)]
     seconds = []
     for answer in answers:
         started = thread_time()
         read_page(answer, 1, pages.ROWS)
         seconds.append(thread_time() - started)
-    return Took(wall=statistics.median(seconds))
+    return Timing(wall=statistics.median(seconds))
 
 
 _QUANTILES: Final[dict[str, Callable[[Stalls], float]]] = {
@@ -122,32 +122,32 @@ _QUANTILES: Final[dict[str, Callable[[Stalls], float]]] = {
 
 
 def measure(options: Options) -> Iterator[Figure]:
-    """Each quantile over the time of decoding one page, and over bare aiohttp."""
+    """Yield the figures per quantile, relative to decoding a page and to aiohttp workers."""
     count = 50 if options.quick else 200
-    with serve(count) as site:
-        options.note(f"stall: server {site.kind}")
+    with serve(count) as server:
+        options.note(f"stall: server {server.kind}")
         both: dict[str, Contender] = {
-            "ours": partial(ours, site.plain),
-            "aiohttp + msgspec": partial(bare, site.plain, count),
+            "ours": partial(ours, server.plain),
+            "aiohttp + msgspec": partial(bare, server.plain, count),
             "decoding one page": partial(decoding, 20),
         }
-        taken = in_turns(both, options.rounds)
+        timings = interleave(both, options.rounds)
     for name, quantile in _QUANTILES.items():
         for rival in ("decoding one page", "aiohttp + msgspec"):
-            yield _figure(name, rival, taken["ours"], taken[rival], quantile)
+            yield _figure(name, rival, timings["ours"], timings[rival], quantile)
 
 
 def _figure(
     name: str,
     rival: str,
-    ours: list[Took],
-    theirs: list[Took],
+    ours: list[Timing],
+    theirs: list[Timing],
     quantile: Callable[[Stalls], float],
 ) -> Figure:
-    def seconds(took: Took) -> float:
-        return quantile(took) if isinstance(took, Stalls) else took.wall
+    def seconds(timing: Timing) -> float:
+        return quantile(timing) if isinstance(timing, Stalls) else timing.wall
 
-    mine, others = [seconds(took) for took in ours], [seconds(took) for took in theirs]
+    mine, others = [seconds(timing) for timing in ours], [seconds(timing) for timing in theirs]
     return Figure(
         f"longest stall, {name}",
         rival,

@@ -1,10 +1,10 @@
-"""start: importing this package over ``import aiohttp``, each in a fresh interpreter.
+"""start: import time of this package compared with ``import aiohttp``, in new interpreters.
 
-What a program does is import the client and make one, so that is measured too: nothing of it is
-merely put off. Left out of all three is what the first page builds, its decoder: 1 ms.
+Importing and creating a client is measured too, so that lazy imports cannot hide any cost. The
+page decoder is not measured; it is built with the first page, in 1 ms.
 
-Bytecode is there for all, in a folder of its own, as it is where pip has installed them: else a
-source tree would be compiled anew wherever writing bytecode is switched off.
+The bytecode is compiled in advance into a temporary folder, as it would be after an installation
+with pip. Otherwise, a source tree would be compiled each time if writing bytecode is disabled.
 """
 
 import os
@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import Final
 
-from benchmarks.measuring import Aim, Figure
+from benchmarks.measurement import Aim, Figure
 from benchmarks.options import Options
 
 _CODE: Final = "import time; t = time.process_time(); {}; print(time.process_time() - t)"
@@ -23,12 +23,12 @@ _RIVAL: Final = "import aiohttp"
 _OURS: Final = {
     "import nrm_async": "import nrm_async",
     "from nrm_async import NRMClient": "from nrm_async import NRMClient",
-    "the same, and a client made": "from nrm_async import NRMClient; NRMClient('key')",
+    "the same, and create a client": "from nrm_async import NRMClient; NRMClient('key')",
 }
 
 
 def seconds(statement: str, bytecode: str) -> float:
-    """Seconds of CPU that one statement takes in an interpreter of its own."""
+    """Return the CPU seconds of a statement in a new interpreter."""
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     run = subprocess.run(
         [sys.executable, "-c", _CODE.format(statement)],
@@ -41,15 +41,15 @@ def seconds(statement: str, bytecode: str) -> float:
 
 
 def measure(options: Options) -> Iterator[Figure]:
-    """A line for each statement; all take turns with the rival's."""
+    """Yield one figure per statement, measured alternately with the rival."""
     with tempfile.TemporaryDirectory(prefix="nrm-bench-") as bytecode:
-        seconds("import nrm_async", bytecode)  # writes the bytecode, aiohttp's too
+        seconds("import nrm_async", bytecode)  # write the bytecode, including that of aiohttp
         rounds = [
             {statement: seconds(statement, bytecode) for statement in (_RIVAL, *_OURS.values())}
             for _ in range(4 * options.rounds)
         ]
     for what, statement in _OURS.items():
-        yield _figure(what, [(took[statement], took[_RIVAL]) for took in rounds])
+        yield _figure(what, [(times[statement], times[_RIVAL]) for times in rounds])
 
 
 def _figure(what: str, pairs: list[tuple[float, float]]) -> Figure:

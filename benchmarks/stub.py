@@ -1,4 +1,4 @@
-"""A client over a stub transport: all of the client's own work, and no network."""
+"""Client with a stub transport, to measure the client without a network."""
 
 import asyncio
 import json
@@ -7,14 +7,13 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
-from unittest import mock
 
 import attrs
 import looptime
 
 from benchmarks.servers import Server
 from nrm_async import NRMClient, NRMError
-from nrm_async._flight import Flight
+from nrm_async._context import CallContext
 from nrm_async._wire import Request, Response
 
 T = TypeVar("T")
@@ -24,7 +23,7 @@ WORDS = {"/pause": "paused", "/activate": "active", "/remediate": "received requ
 
 
 def applied(request: Request) -> Response:
-    """The answer that an action is given which is applied; a page without rows for a read."""
+    """Return a response that applies an action, or an empty page for a read."""
     if request.body is None:
         return Response(200, b'{"count":0,"total_anis":0,"total_pages":0,"data":[]}')
     ani = json.loads(request.body)["ani"]
@@ -34,53 +33,52 @@ def applied(request: Request) -> Response:
 
 
 def too_many(retry_after: int | None) -> Response:
-    """A 429, with a ``Retry-After`` of so many seconds or without."""
+    """Return a 429, optionally with a ``Retry-After`` in seconds."""
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     return Response(429, b'{"message":"too many requests"}', headers)
 
 
 class StubTransport:
-    """Stands where the real one would, and keeps the same books of each attempt."""
+    """Transport that calls a function for each request, and counts attempts."""
 
     most_connections: int | None = None
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
-    async def send(self, request: Request, flight: Flight) -> Response | NRMError:
-        """Exchange one request for its answer."""
-        flight.attempts += 1
-        flight.is_exposed = True
+    async def send(self, request: Request, context: CallContext) -> Response | NRMError:
+        """Pass the request to the function and return its response or error."""
+        context.attempts += 1
+        context.maybe_sent = True
         answer = await self._exchange(request)
-        flight.is_exposed = isinstance(answer, NRMError) and answer.maybe_applied
+        context.maybe_sent = isinstance(answer, NRMError) and answer.maybe_applied
         return answer
 
     async def aclose(self) -> None:
-        """Nothing is open."""
+        """Do nothing, because there are no connections."""
 
     def drop(self) -> None:
-        """And nothing to drop."""
+        """Do nothing, because there are no connections."""
 
 
 @asynccontextmanager
 async def stubbed(exchange: Exchange, **settings: Any) -> AsyncIterator[NRMClient]:
-    """A client whose requests go to ``exchange``."""
-    where = "nrm_async._session.network.Transport"
-    with mock.patch(where, return_value=StubTransport(exchange)):
-        async with NRMClient("a-key-of-the-benchmarks", **settings) as nrm:
-            yield nrm
+    """Open a client whose requests go to ``exchange``."""
+    transport = StubTransport(exchange)
+    async with NRMClient("a-key-of-the-benchmarks", transport=transport, **settings) as nrm:
+        yield nrm
 
 
 @attrs.define
 class Limited:
-    """A server with a limit behind some latency, and its books.
+    """Server with a limit and a latency that records accepted and refused calls.
 
     Attributes:
-        server: What it takes.
-        latency: Seconds until any answer.
-        names_a_time: Whether it says ``Retry-After``, in whole seconds.
-        accepted: When each call was accepted, by the loop's clock.
-        refused: Calls refused.
+        server: The limit.
+        latency: Seconds until each response.
+        names_a_time: Whether refusals have a ``Retry-After``, in whole seconds.
+        accepted: Event loop time of each accepted call.
+        refused: Number of refused calls.
     """
 
     server: Server
@@ -91,7 +89,7 @@ class Limited:
     _inside: int = 0
 
     async def __call__(self, request: Request) -> Response:
-        """Take a request or turn it away; the answer comes after the latency."""
+        """Accept or refuse a request, and respond after the latency."""
         now = asyncio.get_running_loop().time()
         wait = self.server(now, self._inside)
         if wait is not None:
@@ -108,12 +106,12 @@ class Limited:
 
     @property
     def refused_share(self) -> float:
-        """Refusals among all answers."""
+        """Share of refusals among all responses."""
         return self.refused / max(1, self.refused + len(self.accepted))
 
 
 def on_virtual_time(work: Coroutine[Any, Any, T]) -> T:
-    """Run it on an event loop where waiting takes no time, with the same jitter each time."""
+    """Run a coroutine on an event loop with virtual time, with seeded jitter."""
     random.seed(1)
     with asyncio.Runner(loop_factory=looptime.new_event_loop) as runner:
         return runner.run(work)

@@ -1,13 +1,12 @@
-"""An SDK in TypeScript as a rival, where one is given by path; Node runs it.
+"""Run a TypeScript SDK as a rival, with Node.
 
-``--typescript PATH`` (or ``NRM_TYPESCRIPT_SDK``) names an ES module, built from a checkout of the
-SDK, with two async functions::
+``--typescript PATH`` (or ``NRM_TYPESCRIPT_SDK``) is the path of an ES module, built from a checkout
+of the SDK, with two async functions::
 
-    pauses(url, key, phones, concurrency)   pause all of them; resolves to how many were applied
-    pages(url, key, count, concurrency)     read so many pages of 1,000; resolves to the rows read
+    pauses(url, key, phones, concurrency)   pause all; resolve to the number of applied pauses
+    pages(url, key, count, concurrency)     read ``count`` pages of 1,000; resolve to the row count
 
-What is measured is the CPU time of the Node process around the second of two calls: the first
-one warms it up.
+Each function is called twice, and only the second call is measured. The first call is a warm-up.
 """
 
 import asyncio
@@ -15,8 +14,8 @@ import json
 import shutil
 from typing import Final
 
-from benchmarks.measuring import Took
-from benchmarks.pages import ROWS, numbers
+from benchmarks.measurement import Timing
+from benchmarks.pages import ROWS, phone_numbers
 
 _DRIVER: Final = """
 const [module, what, url, key, input, expected, concurrency] = JSON.parse(process.argv[1]);
@@ -33,14 +32,18 @@ process.exit(0);
 
 async def typescript(
     module: str, what: str, url: str, key: str, count: int, concurrency: int
-) -> Took:
-    """CPU and wall of so many pauses or pages."""
+) -> Timing:
+    """Measure ``count`` pauses or pages.
+
+    Raises:
+        RuntimeError: Node is not installed, or the module fails or does not complete the work.
+    """
     node = shutil.which("node")
     if node is None:
-        raise RuntimeError("a TypeScript SDK is given, but there is no node on the PATH")
-    given = list(numbers(count)) if what == "pauses" else count
+        raise RuntimeError("a TypeScript SDK requires node on the PATH")
+    work = list(phone_numbers(count)) if what == "pauses" else count
     units = count if what == "pauses" else count * ROWS
-    arguments = [module, what, url, key, given, units, concurrency]
+    arguments = [module, what, url, key, work, units, concurrency]
     process = await asyncio.create_subprocess_exec(
         node,
         "--input-type=module",
@@ -51,6 +54,6 @@ async def typescript(
     )
     out, _ = await process.communicate()
     if process.returncode:
-        raise RuntimeError("the TypeScript SDK's module failed; its words are above")
+        raise RuntimeError("the TypeScript SDK's module failed; its error is above")
     cpu, wall = json.loads(out)
-    return Took(cpu, wall, units)
+    return Timing(cpu, wall, units)

@@ -1,16 +1,34 @@
 """Asyncio client for outboundIQ's NRM API: what users import, and nothing else.
 
-Start at ``NRMClient``; what became of each action is in ``results``, what can go wrong in
-``errors``. Files are in ``nrm_async.files``, the sandbox in ``nrm_async.sandbox``; neither is
-loaded from here.
+Start at ``NRMClient``. Outcomes of actions are in ``results``, all errors in ``errors``. Files
+are in ``nrm_async.files``, the sandbox in ``nrm_async.sandbox``, mocks and fixtures in
+``nrm_async.testing``; none of them is loaded from here.
 """
 
-from nrm_async._session import ClientState
+from nrm_async._engine import ClientState
+from nrm_async._inputs import ActionInput, ActionInputs, AniInput, AniInputs
+from nrm_async._paging import (
+    AniStream,
+    Drift,
+    InventoryWatch,
+    OnDrift,
+    OnError,
+    OnStreamDrift,
+    PageStream,
+)
 from nrm_async._version import __version__
-from nrm_async.actions import Action, Activate, Pause, Remediate, normalize_ani
-from nrm_async.batch import BatchKeywords, Recorder
+from nrm_async.actions import (
+    Action,
+    ActionDate,
+    Activate,
+    AniLike,
+    Pause,
+    Remediate,
+    normalize_ani,
+)
+from nrm_async.batch import BatchKeywords, OnResult, Recorder
 from nrm_async.client import NRMClient
-from nrm_async.config import ConfirmPolicy, RetryPolicy, Timeouts
+from nrm_async.config import ConfirmPolicy, OnUnknown, RetryPolicy, Timeouts
 from nrm_async.errors import (
     APIError,
     AuthenticationError,
@@ -20,6 +38,7 @@ from nrm_async.errors import (
     ClientTimeoutError,
     ConfigurationError,
     FileFormatError,
+    FirewallError,
     InvalidRequestError,
     InventoryDriftError,
     NotSentError,
@@ -31,9 +50,8 @@ from nrm_async.errors import (
     ServerError,
     TransportError,
 )
-from nrm_async.events import Event
+from nrm_async.events import Event, Observer
 from nrm_async.inventory import Change, Inventory, InventoryDiff, Summary, diff
-from nrm_async.listing import AniStream, Drift, InventoryWatch, PageStream
 from nrm_async.models import Ani, AniPage, MalformedRow, Receipt
 from nrm_async.results import BatchReport, CallResult, Failed, Outcome, Succeeded
 from nrm_async.stats import BreakerState, ClientStats
@@ -41,8 +59,14 @@ from nrm_async.stats import BreakerState, ClientStats
 __all__ = [
     "APIError",
     "Action",
+    "ActionDate",
+    "ActionInput",
+    "ActionInputs",
     "Activate",
     "Ani",
+    "AniInput",
+    "AniInputs",
+    "AniLike",
     "AniPage",
     "AniStream",
     "AuthenticationError",
@@ -63,6 +87,7 @@ __all__ = [
     "Event",
     "Failed",
     "FileFormatError",
+    "FirewallError",
     "InvalidRequestError",
     "Inventory",
     "InventoryDiff",
@@ -72,6 +97,12 @@ __all__ = [
     "NRMClient",
     "NRMError",
     "NotSentError",
+    "Observer",
+    "OnDrift",
+    "OnError",
+    "OnResult",
+    "OnStreamDrift",
+    "OnUnknown",
     "Outcome",
     "OutcomeUnknownError",
     "PageStream",

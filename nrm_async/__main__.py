@@ -1,11 +1,11 @@
-"""The command ``nrm-async``, also ``python -m nrm_async``: it needs the extra ``cli``."""
+"""Entry point of ``nrm-async`` and ``python -m nrm_async``; requires the ``cli`` extra."""
 
 import importlib
 import sys
 from typing import NoReturn
 
 _USAGE = 2
-_INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended
+_INTERRUPTED = 130  # 128 + SIGINT: the exit code that shells report
 
 
 def _has_extra() -> bool:
@@ -18,12 +18,12 @@ def _has_extra() -> bool:
 
 
 def main() -> NoReturn:
-    """Run the command and exit with its code."""
+    """Run the command and exit with its exit code."""
     if not _has_extra():
-        sys.stderr.write("nrm-async needs its extra: pip install 'nrm-async[cli]'\n")
+        sys.stderr.write("nrm-async requires its extra: pip install 'nrm-async[cli]'\n")
         sys.exit(_USAGE)
     try:
-        from nrm_async.cli import main as run  # noqa: PLC0415 - only now is it sure to import
+        from nrm_async.cli import main as run  # noqa: PLC0415 - needs the extra
 
         run()
     except KeyboardInterrupt:

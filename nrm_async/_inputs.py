@@ -1,4 +1,4 @@
-"""What callers hand to a batch, and how it becomes actions."""
+"""Batch inputs, and their conversion to actions."""
 
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar
@@ -13,11 +13,11 @@ from nrm_async.results import CallResult, Failed, Succeeded
 
 @attrs.frozen(eq=False, repr=False)
 class BadInput(Value):
-    """An input that is known to be bad, such as a line of a file: its result tells why.
+    """Input that is known to be invalid, such as a malformed line of a file.
 
     Attributes:
-        text: What stands in the number's place.
-        error: Why no action can be made of it.
+        text: The text found instead of a number.
+        error: The error to report in the result.
     """
 
     text: str
@@ -34,22 +34,23 @@ ActionInputs: TypeAlias = Iterable[ActionInput] | AsyncIterable[ActionInput]
 
 
 def check_inputs(inputs: object) -> None:
-    """Refuse what cannot be a batch. One text is iterable, but its characters are no numbers."""
-    is_many = isinstance(inputs, Iterable | AsyncIterable)
-    if not is_many or isinstance(inputs, str | bytes | Mapping):
+    """Raise ``InvalidRequestError`` unless the value is an iterable of inputs.
+
+    Text is rejected: it is iterable, but its characters are not numbers.
+    """
+    is_iterable = isinstance(inputs, Iterable | AsyncIterable)
+    if not is_iterable or isinstance(inputs, str | bytes | Mapping):
         raise InvalidRequestError(
             f"a batch needs an iterable or async iterable of inputs, not {type(inputs).__name__}"
         )
 
 
-def check_on_result(on_result: object) -> None:
-    """Refuse what cannot be called, before anything is sent."""
-    if on_result is not None and not callable(on_result):
-        raise InvalidRequestError(f"on_result must be callable, not {type(on_result).__name__}")
-
-
 def given_action(item: object) -> Action:
-    """The action that the input is, or that it is the result of."""
+    """Return the input if it is an action, or the action of the input if it is a result.
+
+    Raises:
+        InvalidRequestError: The input is neither an action nor a result with an action.
+    """
     if isinstance(item, Action):
         return item
     if isinstance(item, Succeeded | Failed) and item.action is not None:
@@ -61,26 +62,30 @@ def given_action(item: object) -> Action:
     )
 
 
-# A tuple: a union would be made anew for each input.
+# A tuple, because evaluating a union for each input would be slower.
 _GIVEN: Final = (Action, Succeeded, Failed, BadInput)
 
 A = TypeVar("A", Pause, Activate, Remediate)
 
 
-def preparer(kind: type[A], **options: Any) -> Callable[[object], A]:
-    """How to make actions of one kind; its options are checked and normalised now, once."""
+def action_factory(kind: type[A], **options: Any) -> Callable[[object], A]:
+    """Return a function that converts inputs to actions of one class.
+
+    Raises:
+        InvalidRequestError: An option is invalid. Options are checked once, by this function.
+    """
     sample: Any = kind("0000000", **options)
-    checked = {name: getattr(sample, name) for name in options}
+    normalized = {name: getattr(sample, name) for name in options}
 
-    def prepare(item: Any) -> A:
+    def to_action(item: Any) -> A:
         if not isinstance(item, _GIVEN):
-            made: A = kind(item, **checked)
-            return made
-        action = given_action(item)
-        if not isinstance(action, kind):
+            action: A = kind(item, **normalized)
+            return action
+        given = given_action(item)
+        if not isinstance(given, kind):
             raise InvalidRequestError(
-                f"only {kind.__name__} actions fit here, not {type(action).__name__}"
+                f"this batch accepts {kind.__name__} actions only, not {type(given).__name__}"
             )
-        return action
+        return given
 
-    return prepare
+    return to_action

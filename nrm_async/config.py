@@ -1,20 +1,20 @@
-"""Settings: frozen, validated when made, and safe to print.
+"""Client settings: frozen, validated on creation, and safe to print.
 
-A setting comes from an argument or, where it is left out, from the environment; what it may be
-is said once, here. A broken rule is a ``ConfigurationError`` that names the setting.
+The API key and base URL can also be set by environment variables. An invalid setting raises
+``ConfigurationError`` with the name of the setting.
 """
 
 import ipaddress
 import os
 import ssl
-import sys
 from collections.abc import Callable
-from typing import Final, Literal, TypeAlias
+from functools import partial
+from typing import Any, Final, Literal, Self, SupportsIndex, TypeAlias
 from urllib.parse import urlsplit
 
 import attrs
 
-from nrm_async._secrets import SecretStr
+from nrm_async._validation import check_choice, check_int, check_number
 from nrm_async._values import Value
 from nrm_async._version import __version__
 from nrm_async.errors import ConfigurationError
@@ -23,46 +23,71 @@ __all__ = ["ApiKey", "ConfirmPolicy", "OnUnknown", "RetryPolicy", "Settings", "T
 
 OnUnknown: TypeAlias = Literal["confirm", "report"]
 
-API_KEY_VARIABLE: Final = "OUTBOUNDIQ_API_KEY"  # the name the vendor's own SDKs use
+API_KEY_VARIABLE: Final = "OUTBOUNDIQ_API_KEY"  # as in the vendor's SDKs
 BASE_URL_VARIABLE: Final = "NRM_BASE_URL"
 DEFAULT_BASE_URL: Final = "https://api.outboundiq.cloud/nrm"
 
-# A connect that never ends must be told apart from an answer that never comes: the first
-# provably sent nothing. So its time always ends before the attempt's does.
+# A failed connection proves that nothing was sent, but a missing response proves nothing. To
+# distinguish the two, the connect timeout always expires before the attempt timeout.
 _CONNECT_SHARE: Final = 0.9
 
-
-def _check_number(name: str, value: object, *, above: float | None = None) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigurationError(f"{name} must be a number, not {type(value).__name__}")
-    allowed = value >= 0 if above is None else value > above
-    # Also refuses infinity, and whole numbers that no float can hold.
-    if not (allowed and value <= sys.float_info.max):
-        rule = "at least 0" if above is None else f"above {above:g}"
-        raise ConfigurationError(f"{name} must be {rule} and finite, not {value}")
+_check_int = partial(check_int, error=ConfigurationError)
+_check_number: Callable[..., float] = partial(check_number, error=ConfigurationError)
 
 
 def _seconds(
-    name: str, *, above: float | None = None
-) -> Callable[[object, "attrs.Attribute[float]", float], None]:
-    def check(_instance: object, _attribute: "attrs.Attribute[float]", value: float) -> None:
-        _check_number(name, value, above=above)
+    name: str, **bounds: float
+) -> Callable[[object, "attrs.Attribute[Any]", float | None], None]:
+    def check(_instance: object, _attribute: "attrs.Attribute[Any]", value: float | None) -> None:
+        _check_number(name, value, **(bounds or {"least": 0}))
 
     return check
 
 
-def _whole(name: str, value: object, *, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigurationError(f"{name} must be a whole number, not {type(value).__name__}")
-    if value < least:
-        raise ConfigurationError(f"{name} must be at least {least}, not {value}")
-    return value
+def _count(
+    name: str, *, least: int
+) -> Callable[[object, "attrs.Attribute[Any]", int | None], None]:
+    def check(_instance: object, _attribute: "attrs.Attribute[Any]", value: int | None) -> None:
+        _check_int(name, value, least=least)
+
+    return check
 
 
-def _rate(value: float | None) -> float | None:
-    if value is not None:
-        _check_number("max_rate", value, above=0)
-    return value
+class _Hidden:
+    """Mixin for text or bytes whose ``repr`` and pickle contain only a placeholder.
+
+    A copy within the process returns the same object, so that settings can be deep-copied, and
+    tools that copy or record requests work without displaying the secret.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+
+class SecretStr(_Hidden, str):
+    """String whose ``repr`` and pickle contain only a placeholder."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[object, ...]:
+        return str, ("***",)
+
+
+class SecretBytes(_Hidden, bytes):
+    """Bytes whose ``repr`` and pickle contain only a placeholder."""
+
+    __slots__ = ()
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[object, ...]:
+        return bytes, (b"***",)
 
 
 def _is_visible_ascii(text: str) -> bool:
@@ -70,9 +95,10 @@ def _is_visible_ascii(text: str) -> bool:
 
 
 class ApiKey:
-    """The API key: it goes into one header and shows nowhere else.
+    """API key that is sent in one header and never displayed.
 
-    ``repr``, ``str`` and formatting give a placeholder, and pickling is refused.
+    ``repr``, ``str`` and formatting return a placeholder. Pickling raises ``TypeError``, and
+    copying returns the same object.
     """
 
     __slots__ = ("_header",)
@@ -82,15 +108,22 @@ class ApiKey:
 
     @classmethod
     def take(cls, value: object) -> "ApiKey | ConfigurationError":
-        """Wrap the key, or the one from the environment where ``value`` is ``None``.
+        """Wrap the key, or the one from the environment if ``value`` is ``None``.
 
-        A broken rule is handed back, not raised: tracebacks can be shown with their local
-        variables, so nothing may be raised while a frame of ours holds the bare key.
+        The error of an invalid key is returned instead of raised, because tracebacks may be
+        displayed with local variables, which contain the plain key.
         """
         if value is None:
             value = os.environ.get(API_KEY_VARIABLE, "")
-        problem = _key_problem(value)
-        return cls(str(value)) if problem is None else ConfigurationError(f"api_key {problem}")
+        if not isinstance(value, str):
+            rule = f"must be a string, not {type(value).__name__}"
+        elif not value:
+            rule = f"is missing: pass api_key=… or set {API_KEY_VARIABLE}"
+        elif not _is_visible_ascii(value):
+            rule = "must be visible ASCII: no spaces, line breaks or control characters"
+        else:
+            return cls(value)
+        return ConfigurationError(f"api_key {rule}")
 
     @property
     def header(self) -> str:
@@ -100,31 +133,27 @@ class ApiKey:
     def __repr__(self) -> str:
         return "ApiKey('***')"
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
     def __reduce__(self) -> tuple[object, ...]:
-        raise TypeError("an ApiKey is not pickled: give the key to each process")
-
-
-def _key_problem(value: object) -> str | None:
-    if not isinstance(value, str):
-        return f"must be a string, not {type(value).__name__}"
-    if not value:
-        return f"is missing: pass api_key=… or set {API_KEY_VARIABLE}"
-    if not _is_visible_ascii(value):
-        return "must be visible ASCII: no spaces, line breaks or control characters"
-    return None
+        raise TypeError("an ApiKey cannot be pickled: pass the key to each process")
 
 
 @attrs.frozen(eq=False, repr=False)
 class Timeouts(Value):
-    """How long one attempt may take, in seconds, counted from its admission to the pool.
+    """Timeouts of attempts and calls, in seconds.
 
     Attributes:
-        attempt: The whole attempt: connecting, sending, waiting, reading.
-        connect: Connecting alone (name look-up, TCP, TLS). Running out of it proves that
-            nothing was sent. It always ends before the attempt does.
-        call: The whole call, from the moment it is made: waiting for a place, all attempts and
-            the waits between them; ``None`` for no such limit. Nothing is begun after it, so a
-            call outlives it by the attempt in flight at most.
+        attempt: Timeout of one attempt, from its admission to the end of the response.
+        connect: Timeout of connecting (DNS, TCP and TLS). It is limited to nine tenths of
+            ``attempt``, because a timeout while connecting proves that nothing was sent.
+        call: Timeout of the whole call, including admission, all attempts and the delays between
+            them; ``None`` for no limit. No attempt starts after this timeout, but an attempt in
+            flight is completed.
 
     Example:
         >>> Timeouts(attempt=10)
@@ -145,47 +174,45 @@ class Timeouts(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class RetryPolicy(Value):
-    """When and how often a request is tried again.
+    """Policy of when and how often to retry a request.
 
-    Reads are tried again after network errors, 429 and 5xx; actions only when they provably
-    were not sent or were throttled (429): the vendor's own rule, which these defaults beat in
-    patience. The delay before retry *n* is drawn evenly from zero to ``base * 2**(n-1)``,
-    at most ``cap`` ("full jitter": https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/),
-    and is never less than the server's ``Retry-After``.
+    Reads are retried after network errors, 429 and 5xx. Actions are retried only if they provably
+    were not sent or were throttled (429), as in the vendor's SDKs but with more attempts. The
+    delay before retry *n* is uniformly distributed between zero and ``base * 2**(n-1)``, up to
+    ``cap`` ("full jitter":
+    https://aws.amazon.com/builders-library/timeouts-retries-and-backoff-with-jitter/), and is
+    never less than the server's ``Retry-After``.
 
-    An item of a batch has time: what is limited for it is how often there is a retry at all, by a
-    budget of the whole client, not how soon it is given up.
+    Batch items have more retries, because a retry budget for the whole client limits the number of
+    retries per second.
 
     Attributes:
-        max_retries: Attempts after the first one; 0 switches retries off.
-        max_batch_retries: The same for an item of a batch; ``None`` for three times as many as
-            for a single call. At 30 % of transient faults, 4 retries leave 1 in 400 calls
-            failed, 12 leave 1 in 6 million.
-        base: Seconds before the first retry, at most.
-        cap: Seconds before any retry, at most, where the server names no time itself.
-        max_retry_after: The longest ``Retry-After`` in seconds that is waited for; a longer
-            one ends the call, but an item of a batch with a deadline waits as long as that allows.
+        max_retries: Maximum number of retries of a call; 0 disables retries.
+        max_batch_retries: Maximum number of retries of a batch item; ``None`` for three times
+            ``max_retries``. With 30 % transient faults, 1 in 400 calls fails after 4 retries, and
+            1 in 6 million after 12 retries.
+        base: Maximum delay before the first retry, in seconds.
+        cap: Maximum delay before any retry, in seconds, without a ``Retry-After``.
+        max_retry_after: Maximum ``Retry-After`` to wait for, in seconds. A longer one ends the
+            call, except for a batch item if the deadline of the batch allows the delay.
     """
 
-    max_retries: int = attrs.field(default=4)
-    max_batch_retries: int | None = attrs.field(default=None, kw_only=True)
+    max_retries: int = attrs.field(default=4, validator=_count("retry.max_retries", least=0))
+    max_batch_retries: int | None = attrs.field(
+        default=None,
+        kw_only=True,
+        validator=attrs.validators.optional(_count("retry.max_batch_retries", least=0)),
+    )
     base: float = attrs.field(default=0.5, validator=_seconds("retry.base"))
     cap: float = attrs.field(default=8.0, validator=_seconds("retry.cap"))
     max_retry_after: float = attrs.field(default=120.0, validator=_seconds("retry.max_retry_after"))
 
-    @max_retries.validator
-    def _check_max_retries(self, _attribute: "attrs.Attribute[int]", value: int) -> None:
-        _whole("retry.max_retries", value, least=0)
-
-    @max_batch_retries.validator
-    def _check_max_batch_retries(
-        self, _attribute: "attrs.Attribute[int | None]", value: int | None
-    ) -> None:
-        if value is not None:
-            _whole("retry.max_batch_retries", value, least=0)
+    def is_too_long(self, retry_after: float) -> bool:
+        """Return whether a ``Retry-After``, in seconds, is too long to wait for."""
+        return retry_after > self.max_retry_after
 
     def most(self, *, in_batch: bool) -> int:
-        """Attempts after the first one."""
+        """Return the maximum number of retries."""
         if not in_batch:
             return self.max_retries
         return 3 * self.max_retries if self.max_batch_retries is None else self.max_batch_retries
@@ -193,16 +220,17 @@ class RetryPolicy(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class ConfirmPolicy(Value):
-    """How the truth is looked for when the answer to a pause or an activation was lost.
+    """Policy for resolving a lost response to a pause or an activation.
 
-    The number is read back after ``settle`` seconds and then at intervals that grow by
-    ``factor``, ``reads`` times at most. If it stands unchanged to the end, the action is sent
-    once more, and looked for once more.
+    The number is read back after ``settle`` seconds, and then at intervals that grow by
+    ``factor``, at most ``reads`` times. If the number is unchanged after the last read, the action
+    is sent once more, and the number is read back again.
 
     Attributes:
-        settle: Seconds before the first read: the API may still be at work.
-        factor: How much longer each interval is than the one before.
-        reads: Reads at most, before and again after the action is sent once more.
+        settle: Delay before the first read, in seconds, during which the API can finish
+            processing the action.
+        factor: Factor by which each interval is longer than the previous one.
+        reads: Maximum number of reads after each of the two requests.
 
     Example:
         >>> ConfirmPolicy().delays
@@ -211,41 +239,38 @@ class ConfirmPolicy(Value):
 
     settle: float = attrs.field(default=0.5, validator=_seconds("confirm.settle"))
     factor: float = attrs.field(default=2.0, validator=_seconds("confirm.factor", above=0))
-    reads: int = attrs.field(default=4)
-
-    @reads.validator
-    def _check_reads(self, _attribute: "attrs.Attribute[int]", value: int) -> None:
-        _whole("confirm.reads", value, least=1)
+    reads: int = attrs.field(default=4, validator=_count("confirm.reads", least=1))
 
     @property
     def delays(self) -> tuple[float, ...]:
-        """Seconds before each read."""
+        """The delay before each read, in seconds."""
         return tuple(self.settle * self.factor**number for number in range(self.reads))
 
 
 def check_on_unknown(value: object) -> OnUnknown:
-    """Whether lost answers are confirmed or reported.
+    """Return the value if it is ``"confirm"`` or ``"report"``.
 
     Raises:
-        ConfigurationError: It is neither.
+        ConfigurationError: The value is neither.
     """
-    if value == "confirm" or value == "report":
-        return value
-    raise ConfigurationError(f"on_unknown must be 'confirm' or 'report', not {value!r}")
+    choice: OnUnknown = check_choice("on_unknown", value, ("confirm", "report"), ConfigurationError)
+    return choice
 
 
 def tls_context(
     ssl_context: ssl.SSLContext | None, ca_bundle: str | os.PathLike[str] | None
 ) -> ssl.SSLContext | None:
-    """The context to verify the API with; ``None`` for the system's own.
+    """Return the TLS context for API requests, or ``None`` for the system's default.
 
     Raises:
-        ConfigurationError: Verification would be off, or the bundle cannot be read.
+        ConfigurationError: The context disables verification, or the bundle cannot be read.
     """
     if ssl_context is not None and ca_bundle is not None:
-        raise ConfigurationError("ssl_context and ca_bundle exclude each other: give one of them")
+        raise ConfigurationError("ssl_context and ca_bundle exclude each other: pass one of them")
     if ca_bundle == "":
-        raise ConfigurationError("ca_bundle must not be empty: leave it out for the system's own")
+        raise ConfigurationError(
+            "ca_bundle must not be empty: leave it out for the system's certificates"
+        )
     if ca_bundle is not None:
         try:
             return ssl.create_default_context(cafile=ca_bundle)
@@ -263,7 +288,7 @@ def _check_context(context: object) -> None:
         raise ConfigurationError(f"ssl_context must be an SSLContext, not {type(context).__name__}")
     if context.verify_mode is ssl.CERT_NONE or not context.check_hostname:
         raise ConfigurationError(
-            "ssl_context must verify certificate and host name: the key would go to anybody"
+            "ssl_context must verify certificate and host name, or the key would go to any server"
         )
 
 
@@ -277,7 +302,7 @@ def _base_url(value: object) -> str:
         host, _port = parts.hostname or "", parts.port
     except ValueError:
         raise ConfigurationError("base_url is not a valid URL") from None
-    # The value itself stays out of these messages: user info may be a secret.
+    # These messages do not show the value: user info may be a secret.
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError("base_url must not contain user info")
     if "?" in value or "#" in value:
@@ -327,7 +352,7 @@ def _user_agent(suffix: object) -> str:
 
 @attrs.frozen(eq=False, repr=False)
 class Settings(Value):
-    """All settings of one client, resolved and checked."""
+    """Validated settings of one client."""
 
     api_key: ApiKey
     base_url: str
@@ -340,6 +365,9 @@ class Settings(Value):
     proxy: str | None
     user_agent: str
     ssl_context: ssl.SSLContext | None
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self  # frozen, and a TLS context cannot be copied
 
     @classmethod
     def resolve(
@@ -358,10 +386,10 @@ class Settings(Value):
         ssl_context: ssl.SSLContext | None,
         ca_bundle: str | os.PathLike[str] | None,
     ) -> "Settings":
-        """Check the arguments, fill the gaps from the environment and the defaults.
+        """Validate the arguments, falling back to environment variables and then defaults.
 
         Raises:
-            ConfigurationError: A setting breaks its rule.
+            ConfigurationError: A setting is invalid.
         """
         if retry is not None and not isinstance(retry, RetryPolicy):
             raise ConfigurationError(f"retry must be a RetryPolicy, not {type(retry).__name__}")
@@ -374,8 +402,8 @@ class Settings(Value):
         return cls(
             api_key=api_key,
             base_url=_base_url(base_url),
-            max_concurrency=_whole("max_concurrency", max_concurrency, least=1),
-            max_rate=_rate(max_rate),
+            max_concurrency=_check_int("max_concurrency", max_concurrency, least=1),
+            max_rate=None if max_rate is None else _check_number("max_rate", max_rate, above=0),
             timeouts=timeout if isinstance(timeout, Timeouts) else Timeouts(attempt=timeout),
             retry=retry or RetryPolicy(),
             confirm=confirm or ConfirmPolicy(),

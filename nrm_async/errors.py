@@ -1,29 +1,33 @@
-"""What can go wrong: one tree under one root.
+"""Exceptions raised by this package. All of them derive from ``NRMError``.
 
 ::
 
     NRMError
-    ├── ConfigurationError        a setting breaks a rule (also a ValueError)
-    ├── InvalidRequestError       an argument breaks a rule (also a ValueError)
-    ├── ClientStateError          the client is closed, or belongs to another event loop
-    ├── TransportError            no usable answer came back
-    │   ├── NotSentError          ... and the request provably never left
-    │   ├── ClientTimeoutError    ... a read ran out of time
-    │   └── OutcomeUnknownError   ... and an action may have been applied
-    ├── APIError                  the API answered with an error
-    │   ├── AuthenticationError   401, 403
-    │   ├── RejectedError         it refused the request, in either of its dialects
-    │   ├── RateLimitError        429, to the end of all retries
-    │   └── ServerError           5xx
-    ├── ResponseError             a 2xx whose body breaks the contract
+    ├── ConfigurationError        a setting is invalid (also a ValueError)
+    ├── InvalidRequestError       an argument is invalid (also a ValueError)
+    ├── ClientStateError          the client is closed, or used in another event loop
+    ├── TransportError            no usable response was received
+    │   ├── NotSentError          the request was not sent
+    │   ├── ClientTimeoutError    a read timed out
+    │   └── OutcomeUnknownError   an action may have been applied
+    ├── APIError                  the API returned an error
+    │   ├── AuthenticationError   401 or 403
+    │   ├── RejectedError         the API rejected the request (v1 and v2 formats)
+    │   ├── RateLimitError        429, after all retries
+    │   │   └── FirewallError     403 from a firewall or proxy, after all retries
+    │   └── ServerError           5xx on a read, after all retries
+    ├── ResponseError             a 2xx response has an invalid body
     ├── InventoryDriftError       the inventory changed while it was read
-    ├── FileFormatError           a file is not what it should be (also a ValueError)
-    ├── BatchStoppedError         the item was not begun, because its batch was stopped
-    └── BatchError                raised on request by ``BatchReport.raise_if_failed``
+    ├── FileFormatError           a file has the wrong format (also a ValueError)
+    ├── BatchStoppedError         the batch was stopped before this item started
+    └── BatchError                raised by ``BatchReport.raise_if_failed``
 
-Every error tells the ``method`` and ``path`` of the call, the ``attempts`` made, the seconds
-``elapsed`` over all of them, and ``maybe_applied``: whether the action may have taken effect.
-No error holds or shows the API key, and none keeps an exception of the HTTP library.
+Every error has the ``method`` and ``path`` of the call, the number of ``attempts``, the total
+seconds ``elapsed``, and ``maybe_applied``: whether the action may have taken effect. No error
+contains the API key or an exception from the HTTP library.
+
+Unpickling an error, or loading it from a saved report, calls its class with ``args`` and then sets
+its attributes. For this reason, ``args`` contains every constructor argument.
 """
 
 from collections.abc import Sequence
@@ -38,6 +42,7 @@ __all__ = [
     "ClientTimeoutError",
     "ConfigurationError",
     "FileFormatError",
+    "FirewallError",
     "InvalidRequestError",
     "InventoryDriftError",
     "NRMError",
@@ -50,12 +55,13 @@ __all__ = [
     "TransportError",
 ]
 
-# The server did not take the request up and says that it may be sent again:
+# Statuses for which the server did not process the request, and a client may retry it:
 # RFC 9110, sections 15.5.9 (408) and 15.5.20 (421), RFC 8470, section 5.2 (425).
 NOT_TAKEN_UP: Final = frozenset({408, 421, 425})
 
-# Enough of a body to see what answered; an infrastructure page can be megabytes.
-_MAX_TEXT = 500
+# Number of characters of a body to keep. This is enough to recognise the sender, whereas a proxy's
+# error page can be megabytes long.
+_MAX_BODY: Final = 500
 
 
 def _text(value: object) -> str | None:
@@ -63,15 +69,15 @@ def _text(value: object) -> str | None:
 
 
 class NRMError(Exception):
-    """The root: ``except NRMError`` catches everything this package raises on purpose.
+    """Base class of all errors raised by this package.
 
     Attributes:
-        method: HTTP method of the call, or ``None`` if no request was meant.
+        method: HTTP method of the call, or ``None`` for an error outside a call.
         path: Path below the base URL, such as ``/pause``.
-        attempts: How many times the request was tried; 0 if it never was.
-        elapsed: Seconds over all attempts and the waits between them.
-        maybe_applied: ``True`` if the action may have taken effect at the API.
-        page: Page of the inventory that was asked for, or ``None``.
+        attempts: Number of attempts; 0 if nothing was sent.
+        elapsed: Total seconds, including the delays between attempts.
+        maybe_applied: ``True`` if the action may have taken effect.
+        page: Page number of the requested inventory page, or ``None``.
     """
 
     method: str | None = None
@@ -83,11 +89,11 @@ class NRMError(Exception):
 
     @property
     def message(self) -> str:
-        """What went wrong, without the call it happened to."""
+        """The description of the problem, without the method, path and attempts."""
         return str(self.args[0]) if self.args else type(self).__name__
 
     def at(self, method: str, path: str, attempts: int, elapsed: float) -> Self:
-        """Note which call this ended and what it took; returns the error itself."""
+        """Set the method, path, attempts and elapsed time of the failed call; return ``self``."""
         self.method, self.path = method, path
         self.attempts, self.elapsed = attempts, elapsed
         return self
@@ -104,23 +110,23 @@ class NRMError(Exception):
 
 
 class ConfigurationError(NRMError, ValueError):
-    """A setting breaks a rule; nothing was sent. The message names the setting and the rule."""
+    """A setting is invalid. Nothing was sent; the message describes which setting and why."""
 
 
 class InvalidRequestError(NRMError, ValueError):
-    """An argument breaks a rule; nothing was sent. The message names the argument and the rule."""
+    """An argument is invalid. Nothing was sent; the message describes which argument and why."""
 
 
 class ClientStateError(NRMError, RuntimeError):
-    """The client cannot be used here: it is closed, or it belongs to another event loop."""
+    """The client is closed, or was used in a different event loop or process."""
 
 
 class TransportError(NRMError):
-    """No usable answer came back; ``message`` says what was seen.
+    """No usable response was received.
 
     Attributes:
-        seen: Name of the exception that was seen below, if there was one.
-        status: HTTP status of the answer whose headers were seen, if there was one.
+        seen: Class name of the underlying exception, if there was one.
+        status: HTTP status code, if response headers were received.
     """
 
     seen: str | None = None
@@ -128,27 +134,36 @@ class TransportError(NRMError):
 
 
 class NotSentError(TransportError):
-    """The request provably never left this machine: nothing happened, safe to run again.
+    """The request was not sent, so nothing was applied and it is safe to retry.
 
     Attributes:
-        permanent: ``True`` where trying again cannot help, as with an invalid certificate.
-        starved: ``True`` where this machine is out of file descriptors.
+        permanent: ``True`` if a retry cannot succeed, for example with an invalid certificate.
+        out_of_descriptors: ``True`` if this process ran out of file descriptors.
     """
 
     permanent: bool = False
-    starved: bool = False
+    out_of_descriptors: bool = False
+
+    @property
+    def starved(self) -> bool:
+        """Alias of ``out_of_descriptors``, for backwards compatibility."""
+        return self.out_of_descriptors
+
+    @starved.setter
+    def starved(self, value: bool) -> None:
+        self.out_of_descriptors = value
 
 
 class ClientTimeoutError(TransportError):
-    """A read was not answered in time. Reads change nothing: safe to run again."""
+    """A read timed out. Reads do not change anything, so it is safe to retry."""
 
 
 class OutcomeUnknownError(TransportError):
     """The action may or may not have been applied.
 
     Attributes:
-        status: HTTP status of the answer that proved nothing, if there was one.
-        request_id: The answer's ``x-request-id``, if there was one.
+        status: HTTP status code of the inconclusive response, if there was one.
+        request_id: The ``x-request-id`` header of the response, if there was one.
     """
 
     maybe_applied = True
@@ -161,58 +176,62 @@ class OutcomeUnknownError(TransportError):
 
     @property
     def request_id(self) -> str | None:
-        """The answer's ``x-request-id``, if there was one."""
-        return _text(self.args[2])
+        """The ``x-request-id`` header of the response, if there was one."""
+        _message, _status, request_id, *_ = self.args
+        return _text(request_id)
 
 
 class APIError(NRMError):
-    """The API answered with an error.
+    """The API returned an error.
 
     Attributes:
-        status: HTTP status code of the answer.
-        message: The API's own words.
-        request_id: The answer's ``x-request-id``: support asks for it.
-        body: The beginning of the answer's text.
+        status: HTTP status code of the response.
+        message: The error message from the response.
+        request_id: The ``x-request-id`` header of the response, to quote to support.
+        body: The first 500 characters of the response body.
     """
 
     def __init__(
         self, status: int, message: str, request_id: str | None = None, body: str | None = None
     ) -> None:
-        super().__init__(status, message, request_id, None if body is None else body[:_MAX_TEXT])
+        super().__init__(status, message, request_id, None if body is None else body[:_MAX_BODY])
         self.status = status
 
     @property
     def message(self) -> str:
-        """The API's own words."""
-        return str(self.args[1])
+        """The error message from the response."""
+        _status, message, *_ = self.args
+        return str(message)
 
     @property
     def request_id(self) -> str | None:
-        """The answer's ``x-request-id``, if there was one."""
-        return _text(self.args[2])
+        """The ``x-request-id`` header of the response, if there was one."""
+        _status, _message, request_id, *_ = self.args
+        return _text(request_id)
 
     @property
     def body(self) -> str | None:
-        """The beginning of the answer's text."""
-        return _text(self.args[3])
+        """The first 500 characters of the response body, if there was one."""
+        _status, _message, _request_id, body, *_ = self.args
+        return _text(body)
 
     def _headline(self) -> str:
         return f"HTTP {self.status}: {self.message}"
 
 
 class AuthenticationError(APIError):
-    """401 or 403: the key is missing, invalid or of the wrong type. Nothing was applied."""
+    """401 or 403: the API key is missing, invalid or of the wrong type. Nothing was applied."""
 
 
 class RejectedError(APIError):
-    """The API refused the request: a rule of its own, or a request it does not take."""
+    """The API rejected the request, because it is malformed or the API's rules do not allow it."""
 
 
 class RateLimitError(APIError):
-    """429 to the end of all retries. Nothing was applied.
+    """429 after all retries. Nothing was applied.
 
     Attributes:
-        retry_after: Seconds the server asked to wait, or ``None`` if it did not say.
+        retry_after: Seconds to wait, from the ``Retry-After`` header, or ``None``.
     """
 
     def __init__(
@@ -224,19 +243,28 @@ class RateLimitError(APIError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(status, message, request_id, body)
-        self.args = (*self.args, retry_after)
+        self.args += (retry_after,)  # pickle calls the class with ``args``
         self.retry_after = retry_after
 
 
+class FirewallError(RateLimitError):
+    """403 with a web page as its body, after all retries. Nothing was applied.
+
+    A firewall, proxy or CDN blocked the request before it reached the API, so the API key may be
+    valid. Such blocks are usually temporary, so the client retries them like a 429. It is safe to
+    retry later.
+    """
+
+
 class ServerError(APIError):
-    """5xx on a read, to the end of all retries."""
+    """5xx on a read, after all retries."""
 
 
 class ResponseError(NRMError):
-    """A 2xx whose body breaks the contract; the message names the part, as in ``$.data``.
+    """A 2xx response has an invalid body. The message contains the path, such as ``$.data``.
 
     Attributes:
-        request_id: The answer's ``x-request-id``, if it had one.
+        request_id: The ``x-request-id`` header of the response, if there was one.
     """
 
     def __init__(self, message: str, request_id: str | None = None) -> None:
@@ -244,23 +272,24 @@ class ResponseError(NRMError):
 
     @property
     def request_id(self) -> str | None:
-        """The answer's ``x-request-id``, if it had one."""
-        return _text(self.args[1])
+        """The ``x-request-id`` header of the response, if there was one."""
+        _message, request_id, *_ = self.args
+        return _text(request_id)
 
 
 class InventoryDriftError(NRMError):
-    """The inventory kept changing while it was read, and the caller asked to be told."""
+    """The inventory kept changing while it was read. Only raised if the caller requests it."""
 
 
 class FileFormatError(NRMError, ValueError):
-    """A file cannot be read as what it should be; the message names the file, line and rule."""
+    """A file has the wrong format. The message contains the file name, line and problem."""
 
 
 class BatchStoppedError(NRMError):
-    """The item was not begun, because something had stopped its batch: nothing happened.
+    """The batch was stopped before this item started. Nothing was applied.
 
     Attributes:
-        cause: What stopped it: an invalid key, say, or the batch's deadline.
+        cause: The error that stopped the batch, such as an invalid API key or a missed deadline.
     """
 
     def __init__(self, cause: NRMError) -> None:
@@ -269,15 +298,15 @@ class BatchStoppedError(NRMError):
 
     @property
     def message(self) -> str:
-        """What went wrong, without the call it happened to."""
-        return f"not begun, the batch was stopped: {self.cause}"
+        """The description of the problem, without the method, path and attempts."""
+        return f"not started because the batch was stopped: {self.cause}"
 
 
 class BatchError(NRMError):
-    """Some items of a batch did not succeed.
+    """At least one batch item failed.
 
     Attributes:
-        failed: The results that did not, in input order.
+        failed: The failed results, in input order.
     """
 
     def __init__(self, message: str, failed: Sequence[Any] = ()) -> None:

@@ -1,25 +1,26 @@
-"""What a client does, told while it happens: typed events for an observer and for the log.
+"""Typed client events, for observers and for logging.
 
-Whatever shows progress, counts or traces is a consumer of these events. They are frozen values;
-they carry no key, no body and no object of the HTTP library.
+Progress displays, counters and tracing consume these events. Events are frozen values. They
+contain no API key, no request or response body, and no object of the HTTP library.
 
 ::
 
-    CallStarted, CallFinished                   a page that is read, an action that is carried out
+    CallStarted, CallFinished                   an action, or a page request
     RetryScheduled                              a request will be sent again
-    Throttled, LimitsChanged                    the server asks for fewer, and what came of it
-    BreakerOpened, BreakerClosed                the API is down, and back
+    Throttled, LimitsChanged                    the server throttles the client; limits adapt
+    BreakerOpened, BreakerClosed                the API is down; the API has recovered
     BatchStarted, ItemFinished, BatchFinished   a batch, and each of its inputs
     PageRead                                    a page of a listing, in page order
 
-An observer is a plain function, called in the event loop, in the task of the call that the event
-is about: it must be quick, and hand on what takes time. What it raises is logged and otherwise
-ignored: it never changes an outcome. One observer may serve many clients.
+An observer is a plain function. It is called in the event loop, in the task of the call that
+caused the event, so it must return quickly and leave slow work to another task. An exception
+raised by an observer is logged and never changes an outcome. Several clients may share an
+observer.
 
-In the log, under the name ``nrm_async``, each event is one record. Its attributes ``nrm_event``
-and ``nrm_`` with the name of each field are there for structured logging. What happens to single
-calls is told at level DEBUG, what happens to the client and to batches at INFO, that the API is
-down, and that it is back, at WARNING.
+Each event is also logged as one record of the logger ``nrm_async``. For structured logging, the
+record has the attribute ``nrm_event``, which is the event name, and one attribute per field, named
+``nrm_`` followed by the field name. Call, item and page events are logged at level DEBUG, client
+and batch events at INFO, and the beginning and end of an outage at WARNING.
 """
 
 import asyncio
@@ -52,34 +53,34 @@ __all__ = [
 ]
 
 logger: Final = logging.getLogger("nrm_async")
-logger.addHandler(logging.NullHandler())  # what is shown is for the application to decide
+logger.addHandler(logging.NullHandler())  # the application decides what to show
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class Event(Value):
-    """Something a client did or learnt.
+    """Base class of all events.
 
     Attributes:
-        level: How much it matters, as a level of ``logging``.
+        level: Level of the log record.
     """
 
     level: ClassVar[int] = logging.DEBUG
 
     def fields(self) -> Mapping[str, object]:
-        """What it tells, flat, as a log or a table wants it."""
+        """Return the fields as a flat mapping, suitable for a log or a table."""
         return attrs.asdict(self, recurse=False)
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class CallStarted(Event):
-    """A call begins; it may have to wait before anything is sent.
+    """A call has started; it may have to wait before its request is sent.
 
     Attributes:
-        call: Number of the call; no other in this process has it.
+        call: Call number, unique in this process.
         method: HTTP method.
-        path: Path below the base URL, such as ``/pause``.
-        batch: Number of the batch that it is an item of, or ``None``.
-        index: Position of the item in its batch, or ``None``.
+        path: Path relative to the base URL, such as ``/pause``.
+        batch: Number of the batch that contains the call, or ``None``.
+        index: Position of the input in the batch, or ``None``.
     """
 
     call: int
@@ -91,19 +92,18 @@ class CallStarted(Event):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class CallFinished(Event):
-    """A call is over; each ``CallStarted`` is followed by one, in the same task.
+    """A call has finished; emitted once for each ``CallStarted``, in the same task.
 
     Attributes:
-        call: The number that ``CallStarted`` gave.
+        call: Call number, as in ``CallStarted``.
         method: HTTP method.
-        path: Path below the base URL.
-        outcome: What became of an action, of one that was cancelled too; ``None`` for a read.
-        error: What it ended in; ``None`` if all went well, or if it was cancelled. Of a page
-            that was answered, ``PageRead`` tells whether it can be read.
-        attempts: How often the request was handed to the network; without the reads that
-            confirm an action.
-        elapsed: Seconds since ``CallStarted``, waiting and confirming included.
-        is_cancelled: Whether its caller did not wait for the end.
+        path: Path relative to the base URL.
+        outcome: Outcome of an action, even if it was cancelled; ``None`` for a read.
+        error: The error raised; ``None`` if the call succeeded or was cancelled. Errors in
+            decoding a page are reported by ``PageRead`` instead.
+        attempts: Requests passed to the network, excluding reads that confirm an action.
+        elapsed: Seconds since ``CallStarted``, including waiting and confirming.
+        is_cancelled: Whether the call was cancelled.
     """
 
     call: int
@@ -118,14 +118,14 @@ class CallFinished(Event):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class RetryScheduled(Event):
-    """A request failed in a way that allows for sending it again.
+    """A request failed and will be sent again.
 
     Attributes:
-        call: Number of the call.
-        attempt: Which attempt failed, from 1; from 1 again where an action is resent because
-            reading back showed that it was not applied.
-        delay: Seconds until it waits for a place again.
-        error: What the attempt ended in.
+        call: Call number, as in ``CallStarted``.
+        attempt: Number of the failed attempt, from 1; restarts at 1 after a read has shown that
+            an action was not applied.
+        delay: Seconds until the next attempt requests admission.
+        error: The error of the failed attempt.
     """
 
     call: int
@@ -136,11 +136,11 @@ class RetryScheduled(Event):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class Throttled(Event):
-    """The server asked for fewer requests; told once for the answers of one round trip.
+    """The server throttled the client; emitted once for all such responses in a round trip.
 
     Attributes:
-        status: 429, or 503 with a ``Retry-After``.
-        retry_after: Seconds that it asked to wait, or ``None``.
+        status: 429, 503 with a ``Retry-After``, or a 403 page of a firewall.
+        retry_after: Seconds to wait as requested by the server, or ``None``.
     """
 
     level: ClassVar[int] = logging.INFO
@@ -151,11 +151,11 @@ class Throttled(Event):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class LimitsChanged(Event):
-    """How much is sent was adapted to refusals; growth is not told.
+    """The limits were adapted after refusals; growth emits no event.
 
     Attributes:
-        limit: Requests that may be in flight now.
-        rate: Requests per second that may start now; ``None`` where they are not spaced.
+        limit: Current limit on requests in flight.
+        rate: Current limit on requests per second; ``None`` for no limit.
     """
 
     level: ClassVar[int] = logging.INFO
@@ -166,11 +166,11 @@ class LimitsChanged(Event):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class BreakerOpened(Event):
-    """The API does not answer any more: actions wait, and a read asks whether it is back.
+    """The API has stopped responding: batches wait, and reads probe for its recovery.
 
     Attributes:
-        failures: Failures in a row.
-        error: The last of them, if it is known.
+        failures: Number of consecutive failures.
+        error: The last error, if known.
     """
 
     level: ClassVar[int] = logging.WARNING
@@ -181,10 +181,10 @@ class BreakerOpened(Event):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class BreakerClosed(Event):
-    """The API is back.
+    """The API is responding again.
 
     Attributes:
-        elapsed: Seconds that it was down for, as seen from here.
+        elapsed: Seconds since ``BreakerOpened``.
     """
 
     level: ClassVar[int] = logging.WARNING
@@ -194,11 +194,11 @@ class BreakerClosed(Event):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class BatchStarted(Event):
-    """A batch begins.
+    """A batch has started.
 
     Attributes:
-        batch: Number of the batch; no other in this process has it.
-        total: How many inputs it has; ``None`` where they do not tell.
+        batch: Batch number, unique in this process.
+        total: Number of inputs; ``None`` if unknown.
     """
 
     level: ClassVar[int] = logging.INFO
@@ -209,18 +209,18 @@ class BatchStarted(Event):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class ItemFinished(Event):
-    """An input of a batch is decided: every one of them is, whatever becomes of it.
+    """A batch item has finished; also emitted for invalid inputs and failures.
 
     Attributes:
-        batch: The number that ``BatchStarted`` gave.
-        result: What became of it.
+        batch: Batch number, as in ``BatchStarted``.
+        result: The result of the item.
     """
 
     batch: int
     result: CallResult
 
     def fields(self) -> Mapping[str, object]:
-        """What it tells, flat, as a log or a table wants it."""
+        """Return the batch number and the main fields of the result as a flat mapping."""
         result = self.result
         return {
             "batch": self.batch,
@@ -235,11 +235,11 @@ class ItemFinished(Event):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class BatchFinished(Event):
-    """A batch is over: all inputs are decided, or it was left early.
+    """A batch has finished: every input has a result, or the caller stopped early.
 
     Attributes:
-        batch: The number that ``BatchStarted`` gave.
-        counts: How many results there are of each outcome; every outcome is a key.
+        batch: Batch number, as in ``BatchStarted``.
+        counts: Number of results per outcome; every outcome is a key.
         elapsed: Seconds since ``BatchStarted``.
     """
 
@@ -252,14 +252,14 @@ class BatchFinished(Event):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class PageRead(Event):
-    """A page was decoded; those of one listing are told in page order.
+    """A page was decoded or failed to decode; emitted in page order within a listing.
 
     Attributes:
-        call: Number of the call that fetched it.
-        page: Which page, from 1.
-        rows: Rows on it, malformed ones too.
-        total_anis: Rows in the inventory, says the server.
-        error: Why it cannot be read, if that is so; then it has no rows.
+        call: Number of the call that fetched the page.
+        page: Page number, from 1.
+        rows: Rows on the page, including malformed ones; 0 if there is an ``error``.
+        total_anis: Rows in the inventory, as reported by the server.
+        error: The decoding error, or ``None``.
     """
 
     call: int
@@ -273,72 +273,71 @@ Observer: TypeAlias = Callable[[Event], object]
 
 
 class Events:
-    """Where events go: to the log, and to the observer if there is one."""
+    """Event dispatcher for the log and an optional observer."""
 
     def __init__(self, observer: Observer | None = None) -> None:
         self._observer = observer
 
     @property
     def is_wanted(self) -> bool:
-        """Whether anybody looks at the events of single calls, of which there may be millions."""
+        """Whether call events have a recipient; millions are not created needlessly."""
         return self._observer is not None or logger.isEnabledFor(logging.DEBUG)
 
     def emit(self, event: Event) -> None:
-        """Log it, and tell the observer. Nothing that either raises gets out."""
+        """Log an event and pass it to the observer, suppressing exceptions from both."""
         if logger.isEnabledFor(event.level):
-            with contextlib.suppress(Exception):  # a handler or a filter of the caller's
+            with contextlib.suppress(Exception):  # raised by a log handler or filter
                 _log(event)
         if self._observer is not None:
-            _tell(self._observer, event)
+            _notify(self._observer, event)
 
 
 def check_observer(on_event: Observer | None) -> Observer | None:
-    """Refuse what cannot be called, or would have to be awaited.
+    """Return the observer after checking that it is callable and not async.
 
     Raises:
-        ConfigurationError: It is no plain function.
+        ConfigurationError: The observer is not callable, or is an async function.
     """
     if on_event is None:
         return None
     if not callable(on_event):
         raise ConfigurationError(f"on_event must be callable, not {type(on_event).__name__}")
-    call = getattr(on_event, "__call__", None)  # noqa: B004 - an object may have an async one
+    call = getattr(on_event, "__call__", None)  # noqa: B004 - ``__call__`` may be async
     if inspect.iscoroutinefunction(on_event) or inspect.iscoroutinefunction(call):
         raise ConfigurationError(
-            "on_event must be a plain function, not an async one: nobody would await it; "
-            "let it put events into a queue"
+            "on_event must be a plain function, because an async function would not be awaited; "
+            "to process events asynchronously, put them into a queue"
         )
     return on_event
 
 
-def _tell(observer: Observer, event: Event) -> None:
+def _notify(observer: Observer, event: Event) -> None:
     try:
-        answer = observer(event)
-    # No task is cancelled here, where nothing is awaited: it would pass for the caller's wish.
-    except (Exception, asyncio.CancelledError):  # noqa: BLE001 - a stranger's code; it is logged
-        _complain("on_event raised; the call goes on", event, exc_info=True)
+        returned = observer(event)
+    # Nothing is awaited here, so a ``CancelledError`` does not mean that the task was cancelled.
+    except (Exception, asyncio.CancelledError):  # noqa: BLE001 - raised by application code, and logged
+        _log_misuse("on_event raised an exception, which is ignored", event, exc_info=True)
         return
-    if inspect.iscoroutine(answer):
-        answer.close()
-        _complain("on_event returned a coroutine, which nobody awaits", event, exc_info=False)
+    if inspect.iscoroutine(returned):
+        returned.close()
+        _log_misuse("on_event returned a coroutine, which is not awaited", event, exc_info=False)
 
 
-def _complain(words: str, event: Event, *, exc_info: bool) -> None:
+def _log_misuse(message: str, event: Event, *, exc_info: bool) -> None:
     with contextlib.suppress(Exception):
-        logger.error(words, exc_info=exc_info, extra={"nrm_event": type(event).__name__})
+        logger.error(message, exc_info=exc_info, extra={"nrm_event": type(event).__name__})
 
 
 def _log(event: Event) -> None:
-    """One record, its fields as ``extra`` under names of their own."""
     name = type(event).__name__
     fields = {key: _loggable(value) for key, value in event.fields().items()}
-    words = " ".join(f"{key}={value}" for key, value in fields.items())
+    text = " ".join(f"{key}={value}" for key, value in fields.items())
     extra = {f"nrm_{key}": value for key, value in fields.items()}
-    logger.log(event.level, "%s %s", name, words, extra={"nrm_event": name} | extra)
+    logger.log(event.level, "%s %s", name, text, extra={"nrm_event": name} | extra)
 
 
 def _loggable(value: object) -> object:
-    """What a structured log can take: numbers and texts stay, the rest is put into words."""
+    """Return numbers and mappings unchanged, and anything else as text."""
     if isinstance(value, Mapping):
         return {str(key): _loggable(part) for key, part in value.items()}
     if value is None or isinstance(value, bool | int | float):

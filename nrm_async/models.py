@@ -1,7 +1,7 @@
-"""What the API says: frozen values with real types.
+"""Immutable, typed models for the data returned by the API.
 
-Fields and meanings: NRM API documentation, ``GET /anis`` (v2). The documentation promises more
-than is safe to rely on, so only ``id`` and ``phone`` are certain; anything else may be ``None``.
+The fields are documented in the NRM API documentation, ``GET /anis`` (v2). The API does not always
+send all documented fields, so only ``id`` and ``phone`` are required; the others may be ``None``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,62 +14,73 @@ from nrm_async._values import Value
 
 __all__ = ["ACTIVE", "Ani", "AniPage", "MalformedRow", "Receipt"]
 
-ACTIVE: Final = "ACTIVE_AND_BEING_MANAGED"  # the only status code that is documented
+ACTIVE: Final = "ACTIVE_AND_BEING_MANAGED"  # the only documented status code
 
 
 def _status_text(value: object) -> str | None:
     return value if isinstance(value, str) or value is None else str(value)
 
 
-class _NoFields(dict[str, object]):
-    """An empty dict that stays empty, so that a million rows can share it."""
+class ReadOnlyDict(dict[str, object]):
+    """An immutable dict that rows can share. It subclasses ``dict`` to be JSON serializable."""
 
     def _refuse(self, *_args: Any, **_more: Any) -> NoReturn:
-        raise TypeError("what the API said cannot be changed")
+        raise TypeError("data from the API cannot be changed")
 
-    __setitem__ = setdefault = update = __ior__ = _refuse
+    __setitem__ = __delitem__ = setdefault = update = __ior__ = _refuse
+    pop = popitem = clear = _refuse
 
-    def __reduce__(self) -> tuple[type[dict[str, object]], tuple[()]]:
-        return dict, ()
-
-
-NO_FIELDS: Final[Mapping[str, object]] = _NoFields()
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ReadOnlyDict, (dict(self),)
 
 
-@attrs.frozen(repr=False)  # compared by the million: with an equality of its own
+class _EmptyFields(ReadOnlyDict):
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, ()  # a copy is an ordinary dict
+
+
+NO_FIELDS: Final[Mapping[str, object]] = _EmptyFields()
+NO_REPAIRS: Final[Mapping[str, object]] = ReadOnlyDict()
+
+
+@attrs.frozen(repr=False)  # attrs generates a fast __eq__, for comparing millions of rows
 class Ani(Value):
-    """One outbound phone number of the account, as the API described it at one moment.
+    r"""An outbound phone number of the account, as returned by the API.
 
-    Rates are in percent (0 to 100); counters are plain numbers and may be fractional; all
-    ``last_30_days_*`` figures and all rates cover the last 30 days.
+    Rates are percentages (0 to 100) over the last 30 days. Counts may be fractional.
 
     Attributes:
-        id: The row's identity: a number or text, as the API sends it.
-        phone: The number, usually ten digits.
+        id: Row identifier, an integer or a string, as sent by the API.
+        phone: The phone number, usually ten digits.
         brand: Brand shown to the called party.
-        status: Status code. Open: codes unknown today are kept as they come, and a numeric
-            code becomes its text. Only ``ACTIVE_AND_BEING_MANAGED`` is documented.
-        status_label: The status in words.
-        campaign_name: Campaign that the number is assigned to.
-        area_code: Area code.
-        region: Region.
-        state: State.
-        locality: City.
-        frequency_assigned: How often it was assigned.
-        frequency_dialed: How often it was dialled.
-        frequency_contacted: How often somebody answered.
-        date_last_dialed: Day of the last call.
-        date_activated: Day it went into service.
-        date_deactivated: Day it left service.
-        date_inventoried: Day it joined the inventory.
-        created_at: When the row was made, always with a time zone.
-        last_30_days_dials: Calls made.
-        last_30_days_contacts: Calls answered.
-        contact_rate: Percent of calls answered.
-        success_rate: Percent of answered calls that succeeded.
-        block_rate: Percent of calls blocked.
-        no_answer_rate: Percent of calls not answered.
-        extra: Fields this version does not know, under the names the API gives them.
+        status: Status code. Only ``ACTIVE_AND_BEING_MANAGED`` is documented; other codes are
+            unchanged, except that numbers are converted to strings.
+        status_label: Human-readable status.
+        campaign_name: Campaign to which the number is assigned.
+        area_code: Area code of the number.
+        region: Region of the number.
+        state: State of the number.
+        locality: City of the number.
+        frequency_assigned: Number of times the number was assigned.
+        frequency_dialed: Number of times the number was dialled.
+        frequency_contacted: Number of calls that were answered.
+        date_last_dialed: Date of the last call.
+        date_activated: Date on which the number entered service.
+        date_deactivated: Date on which the number left service.
+        date_inventoried: Date on which the number was added to the inventory.
+        created_at: Time at which the row was created, always with a time zone.
+        last_30_days_dials: Number of calls in the last 30 days.
+        last_30_days_contacts: Number of calls in the last 30 days that were answered.
+        contact_rate: Percentage of calls that were answered.
+        success_rate: Percentage of answered calls that were successful.
+        block_rate: Percentage of calls that were blocked.
+        no_answer_rate: Percentage of calls that were not answered.
+        extra: Fields that are unknown to this version of the package, by their API names.
+        repaired: Original values of the fields that were converted, by field name. Empty for nearly
+            all rows. An empty or zero date, and ``"N/A"`` or ``NaN`` for a number, are converted to
+            ``None``; a number sent as text is converted to a number. Bytes that are not UTF-8
+            are replaced with U+FFFD, and are escaped here, as in ``\xe9``. Values from ``extra``
+            are in a dict under ``"extra"``. Ignored when comparing rows.
     """
 
     id: int | str
@@ -97,21 +108,22 @@ class Ani(Value):
     block_rate: int | float | None = None
     no_answer_rate: int | float | None = None
     extra: Mapping[str, object] = attrs.field(factory=dict, hash=False)
+    repaired: Mapping[str, object] = attrs.field(default=NO_REPAIRS, eq=False)
 
     @property
     def is_active(self) -> bool:
-        """Whether the number is in service: the API pauses only such numbers."""
+        """Whether the number is in service. The API only pauses active numbers."""
         return self.status == ACTIVE
 
     def is_blocked_at(self, percent: float, *, min_dials: float = 0) -> bool:
-        """Whether at least this share of its calls is blocked, on enough calls to tell.
+        """Return whether the block rate is at least ``percent``.
 
         Args:
-            percent: Block rate of the last 30 days, from 0 to 100.
-            min_dials: Fewest calls in the last 30 days for the rate to count.
+            percent: Minimum block rate over the last 30 days, from 0 to 100.
+            min_dials: Minimum number of calls in the last 30 days.
 
         Returns:
-            ``False`` too where the API gives no block rate or no count of calls.
+            ``False`` if the block rate or the number of calls is below its minimum or ``None``.
 
         Example:
             >>> Ani(1, "2345678901", block_rate=31.0, last_30_days_dials=900).is_blocked_at(25)
@@ -124,12 +136,12 @@ class Ani(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class MalformedRow(Value):
-    """A row that breaks the contract: it is named, and its neighbours are kept.
+    """A row that could not be decoded. Other rows on the same page are not affected.
 
     Attributes:
-        path: Where in the page, as in ``$.data[3].blockRate``.
-        problem: What is wrong there.
-        phone: The row's number as sent, if it has one that can be read.
+        path: JSON path of the invalid value, such as ``$.data[3].blockRate``.
+        problem: Description of the problem.
+        phone: The phone number in the row, if it looks valid.
     """
 
     path: str
@@ -139,22 +151,22 @@ class MalformedRow(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class AniPage(Value):
-    """One page of the inventory: its rows, to iterate and index, with the envelope they came in.
+    """An inventory page: a sequence of rows, with metadata from the response.
 
-    The envelope is the server's word, not checked: its fields are known to contradict one
-    another, and each is ``None`` where the server left it out or sent something else.
+    The metadata is not verified, and the API is known to send contradictory values. A field is
+    ``None`` if the server omitted it or sent the wrong type.
 
     Attributes:
         data: The rows.
-        page: The page that was asked for, from 1.
-        page_size: Rows asked for.
-        count: Rows on this page, says the server.
-        total_anis: Rows in the inventory, says the server.
-        total_pages: Pages in the inventory, says the server.
-        can_next_page: Whether a page follows, says the server.
-        can_prev_page: Whether a page precedes, says the server.
-        malformed: Rows that could not be read.
-        request_id: The answer's ``x-request-id``, if it had one.
+        page: The requested page number, starting at 1.
+        page_size: The requested number of rows.
+        count: Number of rows on this page, according to the server.
+        total_anis: Number of rows in the inventory, according to the server.
+        total_pages: Number of pages in the inventory, according to the server.
+        can_next_page: Whether there is a next page, according to the server.
+        can_prev_page: Whether there is a previous page, according to the server.
+        malformed: Rows that could not be decoded.
+        request_id: The ``x-request-id`` header of the response, if there was one.
     """
 
     data: tuple[Ani, ...]
@@ -184,15 +196,15 @@ class AniPage(Value):
 
 @attrs.frozen(eq=False, repr=False)
 class Receipt(Value):
-    """What is known of an action that was applied.
+    """The confirmation that an action was applied.
 
     Attributes:
-        ani: The number, normalised.
-        status: The API's word for it: ``paused``, ``active`` or ``received request``.
-        request_id: The answer's ``x-request-id``: support asks for it.
-        confirmed: ``True`` where the answer was lost, and reading the number back showed the
-            state that was asked for.
-        seen: What came instead of the answer, where it was lost.
+        ani: The normalised phone number.
+        status: Status reported by the API: ``paused``, ``active`` or ``received request``.
+        request_id: The ``x-request-id`` header of the response, to quote to support.
+        confirmed: ``True`` if the response was lost, and the client confirmed the action by reading
+            the number back.
+        seen: Message of the error that occurred, if the response was lost.
     """
 
     ani: str

@@ -1,15 +1,15 @@
-"""Spans and metrics of a client for OpenTelemetry; needs the extra ``otel``.
+"""OpenTelemetry spans and metrics for clients; requires the extra ``otel``.
 
 ::
 
-    span           what it covers                          parent
-    nrm pause …    a call, waiting and retries included    its batch, else the caller's span
+    span           covers                                  parent
+    nrm pause …    a call, including waiting and retries   its batch, else the caller's span
     nrm batch      a batch, from its start to its end      the caller's span
 
-The span of a call is the current one while the call runs, so what an instrumentation of aiohttp
-tells of its requests comes under it; nothing here repeats what such spans say. Retries,
-throttling, changed limits and an API that is down are events of the call's span in which they
-were noticed.
+A call span is the current span while the call runs, so request spans created by an aiohttp
+instrumentation become its children, and their attributes are not repeated here. Retries,
+throttling, limit changes and outages are recorded as events of the call span in which they were
+detected.
 
 ::
 
@@ -21,8 +21,9 @@ were noticed.
     nrm.client.pages            counter    {page}        error.type
     nrm.client.batch.items      counter    {item}        nrm.outcome, error.type
 
-``nrm.operation`` is ``pause``, ``activate``, ``remediate`` or ``anis``. A call that was cancelled
-has ``nrm.cancelled`` and is no error. Phone numbers, notes and what the API said are nowhere.
+``nrm.operation`` is ``pause``, ``activate``, ``remediate`` or ``anis``. A cancelled call has the
+attribute ``nrm.cancelled`` and is not recorded as an error. Spans and metrics do not contain phone
+numbers, notes or API messages.
 
 Source: the OpenTelemetry semantic conventions, "Recording errors" and "Metrics", for names,
 units and ``error.type``.
@@ -63,12 +64,13 @@ from nrm_async.events import (
 __all__ = ["OpenTelemetryObserver"]
 
 _Attributes: TypeAlias = dict[str, str | bool | int | float]
-_Noticed: TypeAlias = RetryScheduled | Throttled | LimitsChanged | BreakerOpened | BreakerClosed
+_SpanEvent: TypeAlias = RetryScheduled | Throttled | LimitsChanged | BreakerOpened | BreakerClosed
 
 _NAME: Final = "nrm_async"
-_CALL: Final = context.create_key("nrm-call")  # the span of the call that is under way
+_CALL: Final = context.create_key("nrm-call")  # the span of the current call
 
-# What the conventions advise for HTTP, and longer: a call waits for its place and retries.
+# Bucket boundaries: those recommended by the conventions for HTTP, and longer ones, because a call
+# includes waiting for admission and retries.
 _SECONDS: Final = (
     *(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75),
     *(1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 60.0, 300.0),
@@ -76,11 +78,11 @@ _SECONDS: Final = (
 
 
 class OpenTelemetryObserver:
-    """An observer that makes spans and metrics of what clients do; one may serve many clients.
+    """Observer that records spans and metrics; several clients may share it.
 
     Args:
-        tracer_provider: Where spans go; ``None`` takes the global one.
-        meter_provider: Where metrics go; ``None`` takes the global one.
+        tracer_provider: The tracer provider; ``None`` for the global one.
+        meter_provider: The meter provider; ``None`` for the global one.
 
     Example:
         >>> from nrm_async import NRMClient
@@ -98,30 +100,35 @@ class OpenTelemetryObserver:
         self._metrics = _Metrics(meter_provider)
 
     def __call__(self, event: Event) -> None:
-        """Take an event; this is what ``on_event`` wants."""
+        """Record an event."""
         try:
-            self._metrics.take(event)  # first, in the call's span, for exemplars
+            self._metrics.record(event)  # first, so that exemplars refer to the call span
         finally:
-            self._spans.take(event)
+            self._spans.record(event)
 
 
 @attrs.frozen
 class _Call:
-    """A call that is under way: its span, and how to make the one before it current again."""
+    """A call in progress.
+
+    Attributes:
+        span: The call span.
+        token: Token that restores the context from before the call.
+    """
 
     span: Span
     token: Token[Context]
 
 
 class _Spans:
-    """The spans of calls and batches that are under way."""
+    """Spans for calls and batches in progress."""
 
     def __init__(self, provider: TracerProvider | None) -> None:
         self._tracer = trace.get_tracer(_NAME, __version__, provider)
         self._calls: dict[int, _Call] = {}
         self._batches: dict[int, Span] = {}
 
-    def take(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
         match event:
             case CallStarted():
                 self._begin_call(event)
@@ -134,7 +141,7 @@ class _Spans:
             case (
                 RetryScheduled() | Throttled() | LimitsChanged() | BreakerOpened() | BreakerClosed()
             ):
-                _note(event)
+                _add_span_event(event)
 
     def _begin_call(self, event: CallStarted) -> None:
         batch = None if event.batch is None else self._batches.get(event.batch)
@@ -145,19 +152,19 @@ class _Spans:
         span = self._tracer.start_span(
             f"nrm {_operation(event)}", context=parent, attributes=attributes
         )
-        # The caller's context, but for the span: baggage stays. The client tells of the end in
-        # the same task, so the token fits then.
-        here = context.set_value(_CALL, span, trace.set_span_in_context(span))
-        self._calls[event.call] = _Call(span, context.attach(here))
+        # Replace only the span in the caller's context, so that baggage is preserved. The token is
+        # still valid at ``CallFinished``, which is emitted in the same task.
+        current = context.set_value(_CALL, span, trace.set_span_in_context(span))
+        self._calls[event.call] = _Call(span, context.attach(current))
 
     def _end_call(self, event: CallFinished) -> None:
         call = self._calls.pop(event.call, None)
-        if call is None:  # it began before this observer did
+        if call is None:  # it started before the observer was attached
             return
         context.detach(call.token)
         call.span.set_attributes({"nrm.attempts": event.attempts, **_result(event)})
         if event.error is not None:
-            call.span.set_status(StatusCode.ERROR)  # its words may name a phone number
+            call.span.set_status(StatusCode.ERROR)  # no description: it may contain a phone number
             status = getattr(event.error, "status", None)
             if status is not None:
                 call.span.set_attribute("http.response.status_code", status)
@@ -176,14 +183,14 @@ class _Spans:
         span.end()
 
 
-def _note(event: _Noticed) -> None:
-    """Tell of it in the span of the call that is under way here, if there is one."""
+def _add_span_event(event: _SpanEvent) -> None:
+    """Add an event to the current call span, if there is one."""
     span = context.get_value(_CALL)
     if isinstance(span, Span) and span.is_recording():
-        span.add_event(_NOTES[type(event)], _facts(event.fields()))
+        span.add_event(_SPAN_EVENTS[type(event)], _attributes(event.fields()))
 
 
-_NOTES: Final[Mapping[type[_Noticed], str]] = {
+_SPAN_EVENTS: Final[Mapping[type[_SpanEvent], str]] = {
     RetryScheduled: "nrm.retry",
     Throttled: "nrm.throttled",
     LimitsChanged: "nrm.limits_changed",
@@ -193,31 +200,31 @@ _NOTES: Final[Mapping[type[_Noticed], str]] = {
 
 
 class _Metrics:
-    """Counters, and how long calls take."""
+    """Counters, and a histogram of call durations."""
 
     def __init__(self, provider: MeterProvider | None) -> None:
         meter = metrics.get_meter(_NAME, __version__, provider)
-        self._calls = meter.create_counter("nrm.client.calls", "{call}", "Calls that are over.")
+        self._calls = meter.create_counter("nrm.client.calls", "{call}", "Finished calls.")
         self._duration = meter.create_histogram(
             "nrm.client.call.duration",
             "s",
-            "How long calls take, waiting and retries included.",
+            "Duration of calls, including waiting and retries.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
         self._retries = meter.create_counter(
-            "nrm.client.retries", "{retry}", "Requests that failed and are to be sent again."
+            "nrm.client.retries", "{retry}", "Scheduled retries of failed requests."
         )
         self._throttlings = meter.create_counter(
             "nrm.client.throttlings",
             "{throttling}",
-            "Times the API asked for fewer requests; once for the answers of one round trip.",
+            "Throttling by the API, counted once per round trip.",
         )
-        self._pages = meter.create_counter("nrm.client.pages", "{page}", "Pages decoded, or not.")
+        self._pages = meter.create_counter("nrm.client.pages", "{page}", "Pages fetched.")
         self._items = meter.create_counter(
-            "nrm.client.batch.items", "{item}", "Inputs of batches that are decided."
+            "nrm.client.batch.items", "{item}", "Finished batch items."
         )
 
-    def take(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
         match event:
             case CallFinished():
                 attributes = {"nrm.operation": _operation(event), **_result(event)}
@@ -253,12 +260,12 @@ def _error(error: Exception | None) -> _Attributes:
     return {"error.type": f"{kind.__module__}.{kind.__qualname__}"}
 
 
-def _facts(fields: Mapping[str, object]) -> _Attributes:
-    """Numbers as they are, errors by their kind; the span tells which call it is."""
-    facts: _Attributes = {}
+def _attributes(fields: Mapping[str, object]) -> _Attributes:
+    """Return the numeric fields and the error type; the span already identifies the call."""
+    attributes: _Attributes = {}
     for name, value in fields.items():
         if isinstance(value, Exception):
-            facts |= _error(value)
+            attributes |= _error(value)
         elif isinstance(value, int | float) and name != "call":
-            facts[f"nrm.{name}"] = value
-    return facts
+            attributes[f"nrm.{name}"] = value
+    return attributes

@@ -1,4 +1,4 @@
-"""What a client is doing at this moment, and what it has done so far: a snapshot."""
+"""Client statistics: current load and limits, and totals."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -12,35 +12,36 @@ __all__ = ["BreakerState", "ClientStats"]
 
 
 class BreakerState(StrEnum):
-    """Whether the API is taken to be there."""
+    """State of the circuit breaker."""
 
     CLOSED = "closed"
-    """It is: calls go out."""
+    """The API is up, and calls are sent."""
 
     OPEN = "open"
-    """It is down: batches wait, single calls fail soon."""
+    """The API is down: batches wait, and single calls fail without being sent."""
 
     PROBING = "probing"
-    """It was down; a read is under way that finds out whether it is back."""
+    """The API was down, and a read in flight is probing for its recovery (half-open)."""
 
 
 @attrs.frozen(eq=False, repr=False)
 class ClientStats(Value):
-    """A snapshot of one client.
+    """Snapshot of one client.
 
     Attributes:
-        in_flight: Requests that are on their way.
-        waiting: Requests that wait for a place among those; not the ones that wait for an API
-            that is down, or for the time of a retry.
-        limit: Requests that may be in flight now: found by trying, ``max_concurrency`` at most.
-        rate: Requests per second that may start now; ``None`` where nothing limits that.
-        gate: Seconds until the gate opens that a ``Retry-After`` has shut; 0 if it is open.
-        breaker: Whether the API is taken to be there.
-        attempts: Requests handed to the network so far, reads and actions.
-        retries: Those among them that sent the same call again.
-        throttled: Answers so far that asked for fewer requests: 429, or 503 with ``Retry-After``.
-        outcomes: What became of the actions so far, of bad inputs of a batch and of cancelled
-            calls too; every outcome is a key.
+        in_flight: Requests in flight.
+        waiting: Requests waiting for admission, excluding those waiting for the API to recover or
+            for their next attempt.
+        limit: Current limit on requests in flight; adaptive, at most ``max_concurrency``.
+        rate: Current limit on requests per second; ``None`` for no limit.
+        gate: Seconds until requests may start after a ``Retry-After``; 0 if they may start now.
+        breaker: State of the circuit breaker.
+        attempts: Total requests passed to the network, both reads and actions.
+        retries: Number of these requests that were retries.
+        throttled: Total throttling responses: 429, 503 with ``Retry-After``, or a 403 page of a
+            firewall.
+        outcomes: Number of actions per outcome, including invalid batch inputs and cancelled
+            calls; every outcome is a key.
 
     Example:
         >>> from nrm_async import NRMClient

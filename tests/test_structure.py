@@ -1,8 +1,10 @@
-"""The house keeps its order: ranks, the public names, a light import, a tidy top level."""
+"""The structure of the package: ranks, public names, a light import, a tidy top level."""
 
 import ast
+import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,29 +18,27 @@ ROOT = Path(__file__).parent.parent
 RANKS = {
     "_version": 0,
     "_values": 0,
-    "_secrets": 0,
     "errors": 0,
-    "_tables": 1,
-    "config": 1,
-    "actions": 1,
-    "models": 1,
-    "results": 2,
-    "_flight": 2,
-    "inventory": 3,
-    "events": 3,
-    "stats": 3,
-    "_inputs": 3,
-    "_wire": 3,
-    "_retry": 3,
-    "otel": 4,
+    "_validation": 1,
+    "_columns": 2,
+    "_arrow": 3,
+    "config": 2,
+    "actions": 2,
+    "models": 2,
+    "_context": 3,
+    "results": 4,
+    "_wire": 4,
     "_limits": 4,
-    "_transport": 4,
-    "files": 4,
-    "_session": 5,
-    "listing": 5,
-    "batch": 5,
-    "_confirm": 5,
-    "_calls": 6,
+    "inventory": 5,
+    "events": 5,
+    "stats": 5,
+    "_inputs": 5,
+    "_transport": 5,
+    "_paging": 6,
+    "_engine": 6,
+    "batch": 6,
+    "files": 6,
+    "otel": 6,
     "client": 7,
     "__init__": 8,
     "sandbox": 9,
@@ -53,8 +53,9 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
+@cache
 def imports_of(path: Path) -> set[str]:
-    """Every module that is imported anywhere in the file, in functions and for types too."""
+    """Return every module that the file imports, also in functions and for types."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -74,37 +75,48 @@ def rooms_imported(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_a_module_imports_only_from_lower_ranks(path: Path) -> None:
-    """Ranks rule out circles, and imports hidden in functions do not get around them."""
+    """Ranks exclude circles; imports inside functions are checked too."""
     room = room_of(path)
     assert room in RANKS, f"{room} has no rank"
     for other in rooms_imported(path) - {room}:
         assert RANKS[other] < RANKS[room], f"{room} imports {other}"
 
 
+def test_the_guide_has_the_same_ranks() -> None:
+    """The table of modules in the guide lists each module at its rank."""
+    guide = (PACKAGE / "README.md").read_text()
+    listed = {
+        name.removesuffix(".py").removesuffix("/"): int(rank)
+        for rank, cell in re.findall(r"^\| (\d+) \| ([^|]+) \|", guide, re.MULTILINE)
+        for name in re.findall(r"`([^`]+)`", cell)
+    }
+    assert listed == RANKS
+
+
 def test_the_sandbox_is_a_witness_of_its_own() -> None:
-    """It shares no code with the client that it is held against; it only reads its files."""
+    """It shares no code with the client that is tested against it; it only reads its files."""
     for path in MODULES:
         if room_of(path) == "sandbox":
-            readers = {"files", "models"} if path.name == "loaded.py" else set()
+            readers = {"files", "models"} if path.name == "imported.py" else set()
             assert rooms_imported(path) <= {"sandbox"} | readers, path
 
 
-def test_only_the_transport_touches_the_http_client() -> None:
-    """aiohttp's client has one user; its server is the sandbox's."""
+def test_only_the_transport_uses_the_http_client() -> None:
+    """aiohttp's client is used in one place; its server belongs to the sandbox."""
     users = {room_of(path) for path in MODULES if _imports(path, "aiohttp")}
     assert users <= {"_transport", "sandbox"}
 
 
-def test_only_the_wire_room_decodes() -> None:
-    """msgspec and cattrs have one user; the sandbox is a witness of its own."""
+def test_only_the_wire_package_decodes() -> None:
+    """msgspec and cattrs are used in one place; the sandbox is independent."""
     users = {room_of(path) for path in MODULES if _imports(path, "msgspec", "cattrs")}
     assert users <= {"_wire", "sandbox"}
 
 
-def test_only_files_and_tables_know_arrow() -> None:
-    """The one heavy extra is asked for where it is needed, and no import brings it along."""
+def test_only_files_and_columns_know_arrow() -> None:
+    """pyarrow is loaded where it is needed, and no import of the package loads it."""
     users = {room_of(path) for path in MODULES if "pyarrow" in path.read_text()}
-    assert users <= {"_tables", "files", "inventory", "results"}
+    assert users <= {"_arrow", "_columns", "files", "inventory", "results"}
     assert not any(_imports(path, "pyarrow") for path in MODULES)
 
 
@@ -112,7 +124,7 @@ def _imports(path: Path, *packages: str) -> bool:
     return any(name.split(".")[0] in packages for name in imports_of(path))
 
 
-def test_the_face_defines_nothing() -> None:
+def test_the_package_init_defines_nothing() -> None:
     """``__init__`` holds a docstring, imports and ``__all__``."""
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
     kinds = [type(node) for node in tree.body]
@@ -120,8 +132,8 @@ def test_the_face_defines_nothing() -> None:
     assert kinds.count(ast.Assign) == 1
 
 
-def test_all_names_what_the_face_offers() -> None:
-    """Every public name is in ``__all__``, sorted by case, and is what it says."""
+def test_all_lists_the_public_names() -> None:
+    """``__all__`` has exactly the imported names."""
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
     imported = {
         alias.asname or alias.name
@@ -142,13 +154,13 @@ AuthenticationError RejectedError RateLimitError ServerError ResponseError Inven
 """
 
 
-def test_the_pinned_names_are_there() -> None:
-    """Names that other people's code relies on stay."""
+def test_pinned_names() -> None:
+    """Names that other code relies on stay."""
     assert set(PINNED.split()) <= set(nrm_async.__all__)
 
 
 def test_the_import_is_light() -> None:
-    """Neither the command, nor the sandbox, nor files, nor an adapter, nor a test tool comes."""
+    """It loads neither the command, nor the sandbox, nor files, nor an adapter, nor a test tool."""
     code = "import sys, nrm_async; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -157,7 +169,7 @@ def test_the_import_is_light() -> None:
         "click", "rich", "pytest", "hypothesis", "aioresponses", "looptime", "trustme",
         "aiohttp.web", "nrm_async.sandbox", "nrm_async.cli", "nrm_async.testing", "uvloop",
         "opentelemetry", "nrm_async.otel", "pyarrow", "nrm_async.files", "cattrs",
-        "nrm_async._tables", "nrm_async.results.record",
+        "nrm_async._arrow", "nrm_async._columns", "nrm_async.results.record",
     }  # fmt: skip
     assert heavy.isdisjoint(loaded)
     assert "nrm_async.client" in loaded
@@ -183,7 +195,7 @@ for kind in classes:
 
 
 def test_the_import_generates_little_code() -> None:
-    """The number of methods that are compiled anew at every import stays where it is."""
+    """The number of methods that attrs compiles at every import does not grow."""
     generated = subprocess.run(
         [sys.executable, "-c", GENERATED], capture_output=True, text=True, check=True
     ).stdout.splitlines()
@@ -192,7 +204,7 @@ def test_the_import_generates_little_code() -> None:
 
 
 def test_the_import_loads_nothing_but_the_package_and_its_libraries() -> None:
-    """No other module, of the standard library either, is loaded for this package's own use."""
+    """No other module is loaded only for this package, of the standard library either."""
     code = """
 import sys, aiohttp, attrs, msgspec
 from anyio import Semaphore
@@ -207,7 +219,7 @@ print(*{name.split(".")[0] for name in set(sys.modules) - before})
 
 
 def test_the_top_level_is_tidy() -> None:
-    """Nothing but what a newcomer expects."""
+    """It has only the usual files and folders."""
     expected = {
         "pyproject.toml", "README.md", "nrm_async", "tests", "benchmarks", "CHANGELOG.md",
         "LICENSE",
@@ -230,10 +242,22 @@ def test_the_package_is_typed() -> None:
 
 
 def test_ci_runs_the_readmes_own_test_line() -> None:
-    """What CI runs is what a newcomer is told to run."""
+    """CI runs the same line that the README shows."""
     (line,) = [
         line
         for line in (ROOT / ".ci" / "run").read_text().splitlines()
         if line.startswith("python3 -m venv")
     ]
     assert line in (ROOT / "README.md").read_text().splitlines()
+
+
+def test_the_guide_names_every_room() -> None:
+    """``nrm_async/README.md`` names every module and folder directly under the package."""
+    guide = (PACKAGE / "README.md").read_text()
+    rooms = {
+        f"{path.name}/" if path.is_dir() else path.name
+        for path in PACKAGE.iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
+    assert {"batch/", "client.py"} <= rooms
+    assert not {room for room in rooms if f"`{room}`" not in guide}

@@ -1,38 +1,41 @@
-"""Waiting happens here, and nowhere else: one pool per client, in front of the network.
+"""Admission control: decide when to send a request and when to retry a failed one.
 
-Whatever the client sends, a page, a single action or a batch item, is admitted by the pool
-first, so the ceiling holds for all of them together and nothing queues further down. The clock
-of an attempt starts after admission. How many may go at once, and how soon, nobody says: it is
-learnt from the answers.
+All requests of a client (pages, single actions and batch items) pass through one admission queue,
+so the limits apply to all of them together and nothing queues further down. The time-out of an
+attempt starts after admission. The server's limits need no configuration: the client learns them
+from the responses.
 
 ::
 
-    concurrency  how many calls may be under way: found by trying
-    rate         how soon the next call may start: found from refusals
-    governor     both, the gate that a Retry-After closes, and what a 429 is evidence of
-    pool         places for calls in flight; who waits for one, and in which order
-    budget       how many retries a second there may be
-    breaker      whether the API is down, and who asks whether it is back
-    anis         one action at a time on each number
+    concurrency      limit on calls in flight, raised while calls are accepted
+    rate             limit on calls per second, learnt from refusals
+    adaptive         both limits combined, and their reaction to 429 and Retry-After
+    admission        permits for calls in flight, and the queue of waiting calls
+    retry_budget     limit on the number of retries
+    circuit_breaker  outage detection, and probes for recovery
+    keyed_lock       lock that allows one action at a time on each number
+    waiting          waiting primitives: an interruptible sleep and a FIFO queue slot
 
-The first three decide and do nothing else: time is passed in, nothing in them waits.
+The first three modules only make decisions: they receive the time as an argument and never wait.
 """
 
-from nrm_async._limits.anis import AniLocks
-from nrm_async._limits.breaker import Breaker
-from nrm_async._limits.budget import RetryBudget
+from nrm_async._limits.adaptive import AdaptiveLimiter, Permit
+from nrm_async._limits.admission import AdmissionQueue
+from nrm_async._limits.circuit_breaker import CircuitBreaker
 from nrm_async._limits.concurrency import ConcurrencyLimit
-from nrm_async._limits.governor import Governor, Place
-from nrm_async._limits.pool import Pool
+from nrm_async._limits.keyed_lock import KeyedLock
 from nrm_async._limits.rate import RateLimit
+from nrm_async._limits.retry_budget import RetryBudget
+from nrm_async._limits.waiting import sleep_until_set
 
 __all__ = [
-    "AniLocks",
-    "Breaker",
+    "AdaptiveLimiter",
+    "AdmissionQueue",
+    "CircuitBreaker",
     "ConcurrencyLimit",
-    "Governor",
-    "Place",
-    "Pool",
+    "KeyedLock",
+    "Permit",
     "RateLimit",
     "RetryBudget",
+    "sleep_until_set",
 ]

@@ -1,25 +1,23 @@
-"""One exchange over HTTP, and the only place that touches aiohttp's client.
+"""Send requests over HTTP. Only this subpackage imports aiohttp's client.
 
-A request goes in; an answer, or an error *as a value*, comes out. The error says what can be
-proved: ``NotSentError`` if no byte of the request left, ``TransportError`` otherwise. No aiohttp
-exception gets out of here, because their ``repr`` holds the headers, and so the key.
+A transport returns a response or an error; it does not raise. The error is ``NotSentError`` if no
+part of the request was sent, and ``TransportError`` otherwise. aiohttp's exceptions are never
+returned, because their ``repr`` contains the request headers, including the API key.
 
 ::
 
-    transport   sends a request, on one of two paths, and says what became of it
-    direct      the direct path: aiohttp's connections and parser, without its session
-    support     whether the direct path may be taken
-    exchange    one exchange on one connection, on the direct path
-    by_session  the path through aiohttp's session: one that was lent, a proxy, a mock
-    session     how a session of our own is made and dropped, and whether another's is safe
-    connector   aiohttp's connector, which knows the moment before anything was sent
-    progress    what is known of an exchange while it is under way
-    body        an answer's body, read to its end, but not without end
-    faults      what an exception proves
-    scrub       secrets taken out of what comes back
+    transport      the Transport protocol, and HTTPTransport, which chooses one of two paths
+    direct         the direct path: aiohttp's connections and parser, without its session
+    session_path   the session path, for proxies, mocks and sessions passed in by the caller
+    compat         decides whether the direct path is safe
+    session        creates and closes our own session, and inspects a caller's session
+    connector      an aiohttp connector that records whether a request may have been sent
+    body           reads a response body, up to a size limit
+    error_mapping  maps aiohttp's exceptions to errors of this package
+    redact         removes secrets from responses
 """
 
 from nrm_async._transport.session import HTTPSession, verifies_tls
-from nrm_async._transport.transport import Transport
+from nrm_async._transport.transport import HTTPTransport, Transport
 
-__all__ = ["HTTPSession", "Transport", "verifies_tls"]
+__all__ = ["HTTPSession", "HTTPTransport", "Transport", "verifies_tls"]

@@ -1,4 +1,4 @@
-"""How a session of our own is made and dropped, and whether another's is safe."""
+"""Create and close the client's own session, and inspect a session passed by the caller."""
 
 import contextlib
 import ssl
@@ -13,10 +13,10 @@ HTTPSession: TypeAlias = aiohttp.ClientSession
 
 
 def new_session(settings: Settings) -> HTTPSession:
-    """A session of our own. Must be called inside the event loop that uses it."""
-    context = tls_context(settings.ssl_context, None)  # it may have been weakened meanwhile
+    """Create a session. Call this function inside the event loop that will use the session."""
+    context = tls_context(settings.ssl_context, None)  # validated again, because it is mutable
     return aiohttp.ClientSession(
-        # No limit: the pool admits, and nothing may queue inside aiohttp.
+        # No limit: the admission queue limits requests, so that none wait inside aiohttp.
         connector=Connector(limit=0, ssl=True if context is None else context),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
@@ -24,7 +24,7 @@ def new_session(settings: Settings) -> HTTPSession:
 
 
 def headers_of(settings: Settings) -> dict[str, str]:
-    """What every request says of itself, but for the key."""
+    """Return the headers sent with every request, except ``Authorization``."""
     return {
         "Content-Type": "application/json",
         "Accept": "application/json",
@@ -33,15 +33,15 @@ def headers_of(settings: Settings) -> dict[str, str]:
 
 
 def verifies_tls(session: HTTPSession) -> bool:
-    """Whether a session of the caller's checks certificates and host names."""
-    setting = getattr(session.connector, "_ssl", True)  # there is no public way to ask
+    """Return whether a session verifies certificates and host names."""
+    setting = getattr(session.connector, "_ssl", True)  # aiohttp has no public attribute for it
     if isinstance(setting, ssl.SSLContext):
         return setting.verify_mode is not ssl.CERT_NONE and setting.check_hostname
     return setting is not False
 
 
 def most_connections(session: HTTPSession) -> int | None:
-    """How many connections a session allows at once, if it sets a limit."""
+    """Return the session's limit on concurrent connections, or ``None``."""
     connector = session.connector
     if connector is None:
         return None
@@ -50,10 +50,10 @@ def most_connections(session: HTTPSession) -> int | None:
 
 
 def drop(session: HTTPSession) -> None:
-    """Close without waiting: however the client is lost, aiohttp has nothing to complain of."""
+    """Close the session without waiting, to prevent aiohttp's warning about unclosed sessions."""
     connector = session.connector
     session.detach()
     if connector is not None:
-        # Its loop may be closed already, and its sockets with it.
+        # The event loop and its sockets may already be closed.
         with contextlib.suppress(RuntimeError):
             connector._close()  # noqa: SLF001 - the public close() must be awaited

@@ -1,30 +1,29 @@
-"""Bytes to values and back, without any I/O: what the API's answers mean is decided here.
+"""Encode requests and decode responses, without I/O.
 
-Requests go out as ``Request``, answers come in as ``Response``. Reading an answer gives a value,
-or an error *as a value*, so that deciding whether to try again needs no ``try``.
+Decoding a ``Response`` returns a model or an error; it does not raise, so the retry loop needs no
+``try``.
 
 ::
 
-    messages   what goes over the wire, and the headers that matter
-    verdicts   what an answer to an action means, and which errors are common to all answers
-    pages      what a page of the inventory says: fast where it can be, rows for all others
-    fast       a whole page at once through msgspec, unknown fields included
-    rows       one row at a time through cattrs: keeps good rows, names bad fields
-    plain      values to plain data
+    messages      Request and Response, and the parser for Retry-After
+    action_reply  decides whether an action was applied, and maps statuses to errors
+    page_reply    decodes an inventory page: as a whole if possible, otherwise row by row
+    page_decoder  decodes a whole page with msgspec, including unknown fields
+    row_decoder   decodes one row with cattrs, and reports which field is invalid
+    repairs       converts non-standard field values, such as zero dates and numbers as text
+    lenient       decodes invalid JSON, such as NaN or bytes that are not UTF-8
 """
 
+from nrm_async._wire.action_reply import read_receipt
 from nrm_async._wire.messages import (
     MAX_PAGE_SIZE,
     Request,
     Response,
     action_request,
     page_request,
-    printable,
-    retry_after,
 )
-from nrm_async._wire.pages import accept_page, read_page
-from nrm_async._wire.plain import to_plain
-from nrm_async._wire.verdicts import read_receipt
+from nrm_async._wire.page_reply import accept_page, read_page
+from nrm_async._wire.row_decoder import to_dict
 
 __all__ = [
     "MAX_PAGE_SIZE",
@@ -33,9 +32,7 @@ __all__ = [
     "accept_page",
     "action_request",
     "page_request",
-    "printable",
     "read_page",
     "read_receipt",
-    "retry_after",
-    "to_plain",
+    "to_dict",
 ]

@@ -1,4 +1,4 @@
-"""What goes over the wire: a request out, a response in, and the headers that matter."""
+"""Request and response types, and a parser for the ``Retry-After`` header."""
 
 import math
 import re
@@ -9,121 +9,157 @@ from typing import Any, Final
 
 import msgspec
 
+from nrm_async._validation import check_int, printable
+from nrm_async._wire.lenient import BLANK, BYTE_ORDER_MARK
 from nrm_async.actions import Action, normalize_prefix
-from nrm_async.errors import InvalidRequestError
 
 MAX_PAGE_SIZE: Final = 1000  # NRM API documentation, GET /anis; also its default
 
 
 class Request(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """One request, ready to be sent as often as need be.
+    """An HTTP request, which can be sent more than once.
 
     Attributes:
-        is_harmless_twice: Whether an action does nothing more if it arrives twice.
+        method: ``"GET"`` or ``"POST"``.
+        path: Path below the base URL, such as ``/pause``.
+        query: Query parameters, unencoded.
+        body: JSON, or ``None`` for a request without a body.
+        idempotent: Whether sending the request twice has the same effect as sending it once
+            (RFC 9110, section 9.2.2).
     """
 
     method: str
     path: str
     query: Mapping[str, str] | None = None
     body: bytes | None = None
-    is_harmless_twice: bool = True
+    idempotent: bool = True
 
     @property
-    def repeatable(self) -> bool:
-        """Whether it is a read, which may be sent as often as one likes."""
+    def safe(self) -> bool:
+        """Whether the request is read-only (RFC 9110, section 9.2.1)."""
         return self.method == "GET"
+
+    @property
+    def json(self) -> Any:
+        """The decoded JSON body, or ``None`` if there is no body."""
+        return None if self.body is None else msgspec.json.decode(self.body)
 
 
 def page_request(page: int, page_size: int, number: str | None) -> Request:
-    """Ask for one page of the inventory, of the numbers that begin with ``number`` if given.
+    """Create the request for one inventory page.
+
+    Args:
+        page: Page number, starting at 1.
+        page_size: Rows per page, at most ``MAX_PAGE_SIZE``.
+        number: Only list numbers that start with these digits; ``None`` lists all numbers.
 
     Raises:
-        InvalidRequestError: An argument breaks its rule.
+        InvalidRequestError: An argument is invalid.
     """
-    if not _is_whole(page) or page < 1:
-        raise InvalidRequestError(f"page must be a whole number of at least 1, not {page!r}")
-    if not _is_whole(page_size) or not 1 <= page_size <= MAX_PAGE_SIZE:
-        raise InvalidRequestError(
-            f"page_size must be a whole number from 1 to {MAX_PAGE_SIZE}, not {page_size!r}"
-        )
+    check_int("page", page, least=1)
+    check_int("page_size", page_size, least=1, most=MAX_PAGE_SIZE)
     query = {"page": str(page), "page_size": str(page_size)}
     if number is not None:
         query["number"] = normalize_prefix(number)
     return Request("GET", "/anis", query=query)
 
 
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-_FIELDS_SENT: Final = ("ani", "carrier", "note", "date")
+_ACTION_FIELDS: Final = ("ani", "carrier", "note", "date")
 _encoder: Final = msgspec.json.Encoder()
 
 
-def action_request(action: Action, *, is_last: bool = False) -> Request:
-    """Ask for an action; fields that are not set are left out, never sent as null.
+def action_request(action: Action, *, is_final_attempt: bool = False) -> Request:
+    """Create the request for an action, omitting fields that are ``None``.
 
-    One that is the last is not to be sent once more, whatever it is.
+    For the final attempt, the request is marked as not idempotent, so it is never sent again.
     """
     body = {
-        name: value for name in _FIELDS_SENT if (value := getattr(action, name, None)) is not None
+        name: value for name in _ACTION_FIELDS if (value := getattr(action, name, None)) is not None
     }
     return Request(
         "POST",
         action.path,
         body=_encoder.encode(body),
-        is_harmless_twice=action.is_harmless_twice and not is_last,
+        idempotent=action.idempotent and not is_final_attempt,
     )
 
 
+# Matches HTML, XML, and the plain text that Cloudflare sends to clients that do not accept HTML.
+_BLOCK_PAGE: Final = rb"(?:\xef\xbb\xbf)?\s*(?:<|error code: [0-9])"
+
+
 class Response(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """One answer, read to its end.
+    """An HTTP response with its complete body.
 
     Attributes:
         status: HTTP status code.
-        body: The whole body.
-        headers: Those that matter, under the names they are looked up by here.
-        scrub: Takes secrets out of a text, before any of it is cut or shown.
+        body: The complete body, decompressed.
+        headers: A case-insensitive mapping, or a ``dict`` with lower-case names. Only
+            ``x-request-id``, ``retry-after`` and ``date`` are used.
+        redact: Function that removes secrets from text. Called before the text is truncated.
+        retry_after: Seconds to wait, from the ``Retry-After`` header of an error response, or
+            ``None``. Parsed on arrival, because a date in the header is relative to that time.
+
+    Example:
+        >>> Response(429, b"", {"retry-after": "2"}).retry_after
+        2.0
     """
 
     status: int
     body: bytes
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
-    scrub: Callable[[str], str] = str
+    redact: Callable[[str], str] = str
+    retry_after: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.status >= 400 and self.retry_after is None:
+            msgspec.structs.force_setattr(self, "retry_after", parse_retry_after(self.headers))
+
+    @property
+    def is_block_page(self) -> bool:
+        """Whether the response is a 403 web page, sent by a firewall or proxy.
+
+        The API itself sends its errors as JSON.
+        """
+        return self.status == 403 and re.match(_BLOCK_PAGE, self.body) is not None
 
     @property
     def request_id(self) -> str | None:
+        """The ``x-request-id`` header, escaped for logs."""
         value = self.headers.get("x-request-id")
         return None if value is None else printable(value)
 
 
-def printable(text: str, limit: int = 500) -> str:
-    """Make a stranger's text safe for logs: no control characters, no endless lines."""
-    text = text[:limit]
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-# Whole seconds, says the RFC; fractions and a sign are seen too.
+# RFC 9110 only allows whole seconds, but some servers send fractions and signs.
 _SECONDS: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
-# A year: longer waits mean the same, and infinity would break arithmetic further on.
+# One year, in seconds. Infinity would cause errors in later arithmetic.
 _LONGEST_WAIT: Final = 366 * 86_400.0
 
 
-def retry_after(response: Response, now: datetime | None = None) -> float | None:
-    """Seconds the server asks to wait, or ``None`` if it does not say so intelligibly.
+def parse_retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Return the delay in ``Retry-After`` in seconds, or ``None`` if it is missing or invalid.
 
-    Both forms of RFC 9110, section 10.2.3, are understood. A date is measured against the
-    answer's own ``Date`` where there is one, so that a wrong clock here does no harm.
+    Both forms defined in RFC 9110, section 10.2.3, are supported. A date is compared with the
+    response's ``Date`` header if there is one, so a wrong local clock does not matter.
+
+    Args:
+        headers: The response headers.
+        now: The time to use if there is no ``Date`` header; defaults to the current time.
     """
-    text = response.headers.get("Retry-After", "").strip()
+    value = _header(headers, "Retry-After")
+    if value is None:
+        return None
+    text = value.strip()
     if _SECONDS.fullmatch(text):
         seconds = float(text)
     else:
-        seconds = _seconds_until(text, response.headers.get("Date"), now)
+        seconds = _seconds_until(text, _header(headers, "Date"), now)
     return None if math.isnan(seconds) else min(max(seconds, 0.0), _LONGEST_WAIT)
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    return headers.get(name.lower(), headers.get(name))
 
 
 def _seconds_until(text: str, base: str | None, now: datetime | None) -> float:
@@ -141,13 +177,17 @@ def _http_date(text: str) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+DECODE_ERRORS: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 def json_object(body: bytes) -> dict[str, Any] | None:
-    """The body as a JSON object, or ``None`` if it is not one."""
+    """Decode the body, returning ``None`` if it is not a JSON object.
+
+    Decoding is strict except for a byte order mark, because a garbled response does not prove
+    that an action was applied.
+    """
     try:
-        said = msgspec.json.decode(body)
-    except UNREADABLE:
-        return None
-    return said if isinstance(said, dict) else None
+        payload = msgspec.json.decode(body)
+    except DECODE_ERRORS:
+        return json_object(body.lstrip(BLANK)) if body.startswith(BYTE_ORDER_MARK) else None
+    return payload if isinstance(payload, dict) else None

@@ -1,51 +1,46 @@
-"""Fan-out: workers on one lazily read input, one result for each of its items.
+"""Run many actions concurrently, with exactly one result per input.
 
-Inputs come in from an iterable or async iterable; each becomes an action, the action goes to a
-``call`` that raises nothing but cancellation, and its result goes to an ``Outbox``, from which
-the caller takes results in input order or as they complete. At most ``concurrency`` tasks are
-alive, and at most ``READ_AHEAD`` inputs are read ahead of the results taken.
+The inputs are an iterable or async iterable, which is read lazily by several workers. Each input
+is converted to an action and executed by a ``Call``, which raises only cancellation. The result is
+added to a ``ResultQueue``, which the caller iterates in input order or in completion order. At
+most ``concurrency`` tasks run, and at most ``READ_AHEAD`` inputs are read ahead of the consumer.
 
-Every input that was taken gets exactly one result: bad ones, those that come after the batch
-was stopped, and those that cancellation cuts off in the middle.
+Every input that is read has exactly one result, including invalid inputs, inputs read after the
+batch was stopped, and inputs in flight when the batch is cancelled.
 
 ::
 
-    watch     tells of the batch while it runs
-    options   what a batch is told: inputs, recorder, deadline
-    source    the inputs, numbered, taken one at a time
-    outbox    results on their way to the caller
-    brake     why no further item is sent, once there is a reason
-    crew      the workers, from an input to its result
-    run       a batch from beginning to end
+    options       types of inputs and callbacks, batch options, progress
+    result_queue  queue of results between the workers and the caller
+    workers       reading and processing of inputs, and the stop condition
+    run           entry points: a stream of results, or a report
 """
 
 from nrm_async.batch.options import (
     READ_AHEAD,
     BatchKeywords,
     BatchOptions,
+    BatchProgress,
     Call,
     Inputs,
     OnResult,
-    Prepare,
     Recorder,
-    check_keywords,
+    ToAction,
 )
-from nrm_async.batch.outbox import Outbox
+from nrm_async.batch.result_queue import ResultQueue
 from nrm_async.batch.run import run, stream
-from nrm_async.batch.watch import Watch
 
 __all__ = [
     "READ_AHEAD",
     "BatchKeywords",
     "BatchOptions",
+    "BatchProgress",
     "Call",
     "Inputs",
     "OnResult",
-    "Outbox",
-    "Prepare",
     "Recorder",
-    "Watch",
-    "check_keywords",
+    "ResultQueue",
+    "ToAction",
     "run",
     "stream",
 ]

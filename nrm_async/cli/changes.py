@@ -1,6 +1,5 @@
-"""What changed: between two inventories, or from now on."""
+"""Print the changes between two inventories, or changes as they happen."""
 
-import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -10,10 +9,18 @@ from typing import Any, Final
 from rich.console import Console
 
 from nrm_async import AuthenticationError, Change, InventoryDiff, NRMError, diff
+from nrm_async.cli.console import (
+    Cell,
+    Column,
+    TableWriter,
+    print_json,
+    print_line,
+    stdout_console,
+    warn,
+)
+from nrm_async.cli.exit_codes import OK
+from nrm_async.cli.inventory import check_complete, load, read
 from nrm_async.cli.options import Connection
-from nrm_async.cli.run import OK
-from nrm_async.cli.show import Cell, Column, TableWriter, complain, console, json_line, line
-from nrm_async.cli.source import code_of, load, read
 
 _COLUMNS: Final = (
     Column("Change", 7),
@@ -22,7 +29,7 @@ _COLUMNS: Final = (
     Column("Before", 24),
     Column("After", 24),
 )
-_ALSO: Final = Column("Also changed")
+_OTHER_FIELDS: Final = Column("Also changed")
 
 
 async def show_diff(
@@ -34,76 +41,20 @@ async def show_diff(
     all_fields: bool,
     as_json: bool,
 ) -> int:
-    """Compare a saved inventory with another one, or with the one there is now."""
+    """Print the changes from a saved inventory to another one, or to the current one."""
     before = await load(old, number)
     after = await (read(connection, number) if new is None else load(new, number))
     found = diff(before, after)
-    code = OK if new is not None else code_of(after)
+    code = OK if new is not None else check_complete(after)
     if code == OK:
-        _warn(found)
+        _warn_incomplete(found)
     if as_json:
-        json_line(found.as_dict())
+        print_json(found.as_dict())
     else:
-        screen = console()
-        _show(screen, found, all_fields=all_fields)
-        line(screen, _sum(found))
+        console = stdout_console()
+        _print_changes(console, found, all_fields=all_fields)
+        print_line(console, _totals(found))
     return code
-
-
-def _warn(found: InventoryDiff) -> None:
-    """A row that a reading missed would pass for one that came or went."""
-    if not found.complete:
-        complain(
-            "one of them is not known to be complete (CSV never tells): what is added or removed "
-            "may only have been missed"
-        )
-
-
-def _show(screen: Console, found: InventoryDiff, *, all_fields: bool) -> None:
-    """A line for each number, or for each field of each."""
-    if all_fields:
-        changed = (_cells(change) for change in found.changed)
-        TableWriter(screen, _COLUMNS).add(chain(changed, _come_and_gone(found)))
-    else:
-        rows = chain(_by_number(found.changed), _come_and_gone(found))
-        TableWriter(screen, (*_COLUMNS, _ALSO)).add(_padded(row) for row in rows)
-
-
-def _by_number(changes: Iterable[Change]) -> Iterator[Sequence[Cell]]:
-    """The first change of each number, with the names of its other fields; status comes first."""
-    grouped: dict[object, list[Change]] = {}
-    for change in changes:
-        grouped.setdefault(change.id, []).append(change)
-    for first, *others in grouped.values():
-        yield (*_cells(first), ", ".join(other.field for other in others))
-
-
-def _padded(row: Sequence[Cell]) -> Sequence[Cell]:
-    return (*row, *("",) * (len(_COLUMNS) + 1 - len(row)))
-
-
-def _cells(change: Change) -> Sequence[Cell]:
-    return "changed", change.phone, change.field, _shown(change.old), _shown(change.new)
-
-
-def _come_and_gone(found: InventoryDiff) -> Iterator[Sequence[Cell]]:
-    for ani in found.added:
-        yield "added", ani.phone, None, None, ani.status_label or ani.status
-    for ani in found.removed:
-        yield "removed", ani.phone, None, ani.status_label or ani.status, None
-
-
-def _shown(value: Any) -> Cell:
-    return value if value is None or isinstance(value, int | float) else str(value)
-
-
-def _sum(found: InventoryDiff) -> str:
-    if not found:
-        return "Nothing changed"
-    return (
-        f"{len(found.added):,} added, {len(found.removed):,} removed, "
-        f"{len({change.id for change in found.changed}):,} changed in {len(found.changed):,} fields"
-    )
 
 
 async def watch(
@@ -115,32 +66,80 @@ async def watch(
     all_fields: bool,
     as_json: bool,
 ) -> int:
-    """Print what changes, as it changes, until interrupted."""
+    """Print changes as they are found, until interrupted."""
     known = None if start is None else await load(start)
     async with connection.client() as client:
-        changes = client.watch(every=every, number=number, start=known, on_error=_end_for_a_key)
-        screen = console()
+        changes = client.watch(every=every, number=number, start=known, on_error=_raise_if_fatal)
+        console = stdout_console()
         async for found in changes:
-            moment = datetime.now(UTC).isoformat(timespec="seconds")
+            now = datetime.now(UTC).isoformat(timespec="seconds")
             if as_json:
-                json_line({"at": moment, **found.as_dict()})
+                print_json({"at": now, **found.as_dict()})
             else:
-                _warn(found)
-                line(screen, f"{moment}: {_sum(found)}")
-                _show(screen, found, all_fields=all_fields)
+                _warn_incomplete(found)
+                print_line(console, f"{now}: {_totals(found)}")
+                _print_changes(console, found, all_fields=all_fields)
             sys.stdout.flush()
     return OK
 
 
-def _end_for_a_key(error: NRMError) -> None:
-    """Other failures pass, and are told by the log; a key that is not accepted stays so."""
+def _raise_if_fatal(error: NRMError) -> None:
+    """Raise if the key is rejected; other errors are logged and may be temporary."""
     if isinstance(error, AuthenticationError):
         raise error
 
 
-class Complaints(logging.Handler):
-    """The library's warnings, each as one line of the command's."""
+def _warn_incomplete(found: InventoryDiff) -> None:
+    """Warn that a row missing from an incomplete inventory appears as added or removed."""
+    if not found.complete:
+        warn(
+            "one of the inventories may be incomplete (CSV files do not record this): rows shown "
+            "as added or removed may only be missing from it"
+        )
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write the line."""
-        complain(record.getMessage())
+
+def _print_changes(console: Console, found: InventoryDiff, *, all_fields: bool) -> None:
+    if all_fields:
+        changed = (_cells(change) for change in found.changed)
+        TableWriter(console, _COLUMNS).add(chain(changed, _added_and_removed(found)))
+    else:
+        rows = chain(_by_number(found.changed), _added_and_removed(found))
+        width = len(_COLUMNS) + 1
+        padded = ((*row, *("",) * (width - len(row))) for row in rows)
+        TableWriter(console, (*_COLUMNS, _OTHER_FIELDS)).add(padded)
+
+
+def _by_number(changes: Iterable[Change]) -> Iterator[Sequence[Cell]]:
+    """Yield the first change to each number, with the names of its other changed fields.
+
+    A diff lists status changes first.
+    """
+    grouped: dict[object, list[Change]] = {}
+    for change in changes:
+        grouped.setdefault(change.id, []).append(change)
+    for first, *others in grouped.values():
+        yield (*_cells(first), ", ".join(other.field for other in others))
+
+
+def _cells(change: Change) -> Sequence[Cell]:
+    return "changed", change.phone, change.field, _cell(change.old), _cell(change.new)
+
+
+def _cell(value: Any) -> Cell:
+    return value if value is None or isinstance(value, int | float) else str(value)
+
+
+def _added_and_removed(found: InventoryDiff) -> Iterator[Sequence[Cell]]:
+    for ani in found.added:
+        yield "added", ani.phone, None, None, ani.status_label or ani.status
+    for ani in found.removed:
+        yield "removed", ani.phone, None, ani.status_label or ani.status, None
+
+
+def _totals(found: InventoryDiff) -> str:
+    if not found:
+        return "Nothing changed"
+    return (
+        f"{len(found.added):,} added, {len(found.removed):,} removed, "
+        f"{len({change.id for change in found.changed}):,} changed in {len(found.changed):,} fields"
+    )

@@ -1,4 +1,4 @@
-"""A demonstration: a morning's work on a sandbox, checked against the sandbox's own books."""
+"""A demonstration: act on a sandbox, and check the results against the sandbox's history."""
 
 import asyncio
 from collections import Counter
@@ -10,30 +10,38 @@ import attrs
 from rich.console import Console
 
 from nrm_async import Ani, BatchReport, NRMClient, Outcome
-from nrm_async.cli.bars import Bars
-from nrm_async.cli.run import FAILED, OK
-from nrm_async.cli.show import Column, console, counted, json_line, line, table
+from nrm_async.cli.console import (
+    Column,
+    ProgressBars,
+    pluralize,
+    print_json,
+    print_line,
+    print_table,
+    stdout_console,
+)
+from nrm_async.cli.exit_codes import FAILED, OK
+from nrm_async.cli.inputs import outcome_text
 from nrm_async.sandbox import Sandbox
 
-BLOCK_RATE: Final = 25  # percent
-FEWEST_DIALS: Final = 200
+_BLOCK_RATE: Final = 25  # percent
+_MIN_DIALS: Final = 200
 RULE: Final = (
-    f"active, and at least {BLOCK_RATE} % blocked over at least {FEWEST_DIALS} dials "
+    f"active, and at least {_BLOCK_RATE} % blocked over at least {_MIN_DIALS} dials "
     "in the last 30 days"
 )
 
-_WORST: Final = 20
-_PAGE_SIZE: Final = 250  # small pages, so that there are many to fetch at once
-_LATENCY: Final = 0.005  # seconds; enough to show what doing things at once is worth
+_REMEDIATED: Final = 20
+_PAGE_SIZE: Final = 250  # small enough that several pages are fetched concurrently
+_LATENCY: Final = 0.005  # seconds; enough to show the benefit of concurrency
 _COLUMNS: Final = (
     Column("Step", 24),
-    *(Column(outcome.value.replace("_", " "), is_number=True) for outcome in Outcome),
+    *(Column(outcome_text(outcome), is_number=True) for outcome in Outcome),
 )
 
 
 @attrs.frozen
 class Step:
-    """One step of the demonstration; ``action`` is its name in the sandbox's books."""
+    """A step of the demonstration, with the name of its action in ``Sandbox.books``."""
 
     title: str
     action: str
@@ -41,51 +49,49 @@ class Step:
 
     @property
     def applied(self) -> int:
-        """How many actions took effect, says the report."""
+        """Number of actions that were applied, according to the report."""
         return len(self.report.succeeded)
 
 
 @attrs.define
 class Demo:
-    """The work, step by step, and what it says on the way."""
+    """A demonstration that records a report for each step."""
 
     client: NRMClient
-    screen: Console
+    console: Console
     steps: list[Step] = attrs.field(factory=list, init=False)
 
     async def list_all(self) -> list[Ani]:
-        """Every number, page by page."""
+        """Return all numbers, reading page by page."""
         rows: list[Ani] = []
         async with self.client.anis(page_size=_PAGE_SIZE).pages() as pages:
             async for page in pages:
                 rows.extend(page)
-        line(self.screen, f"Listed {counted(len(rows))}, in pages of {_PAGE_SIZE}.")
+        print_line(self.console, f"Listed {pluralize(len(rows))}, in pages of {_PAGE_SIZE}.")
         return rows
 
     async def pause(self, anis: Sequence[Ani]) -> None:
-        """Rest them, in bulk."""
+        """Pause numbers in bulk."""
         report = await self.client.pause_many(anis, note="resting")
         self._done("Pause the unhealthy", "pause", report)
 
     async def remediate(self, anis: Sequence[Ani]) -> None:
-        """Ask carriers to clear their labels."""
+        """Ask carriers to remove spam labels from numbers."""
         report = await self.client.remediate_many(anis, note="Spam tag identified")
         self._done(f"Remediate the worst {len(anis)}", "remediate", report)
 
     async def activate(self, anis: Sequence[Ani]) -> None:
-        """Bring them back today."""
-        today = datetime.now(UTC).date()  # the sandbox takes dates to be in UTC
+        """Activate numbers with today's date."""
+        today = datetime.now(UTC).date()  # the sandbox interprets dates in UTC
         report = await self.client.activate_many(anis, date=today)
         self._done("Activate a rested one", "activate", report)
 
     async def pause_again(self, anis: Sequence[Ani]) -> None:
-        """Provoke a refusal: they are resting already."""
+        """Pause numbers that are already paused, which the API refuses."""
         report = await self.client.pause_many(anis)
         for result in report.failed:
-            line(
-                self.screen,
-                f'Pausing {result.ani} once more, the API says: "{result.error.message}"',
-            )
+            message = f'Pausing {result.ani} once more, the API says: "{result.error.message}"'
+            print_line(self.console, message)
         self._done("Pause one once more", "pause", report)
 
     def _done(self, title: str, action: str, report: BatchReport) -> None:
@@ -93,43 +99,45 @@ class Demo:
 
 
 def is_unhealthy(ani: Ani) -> bool:
-    """The rule, as it is printed."""
-    return ani.is_active and ani.is_blocked_at(BLOCK_RATE, min_dials=FEWEST_DIALS)
+    """Return whether the number meets ``RULE``."""
+    return ani.is_active and ani.is_blocked_at(_BLOCK_RATE, min_dials=_MIN_DIALS)
 
 
 async def demo(anis: int, seed: int, *, as_json: bool) -> int:
-    """Run the demonstration; the exit code says whether the books agree with it."""
-    screen = console(quiet=as_json)
-    line(screen, f"A sandbox with {counted(anis)}; each answer takes {_LATENCY * 1000:g} ms.")
+    """Run the demonstration; return ``OK`` if the sandbox's history matches the reports."""
+    console = stdout_console(quiet=as_json)
+    print_line(
+        console, f"A sandbox with {pluralize(anis)}; each response takes {_LATENCY * 1000:g} ms."
+    )
     async with Sandbox(anis, seed, latency=_LATENCY) as sandbox:
         started = asyncio.get_running_loop().time()
-        with Bars(screen) as bars:
+        with ProgressBars(console) as bars:
             async with NRMClient(sandbox.api_key, base_url=sandbox.url, on_event=bars) as client:
-                work = Demo(client, screen)
-                rows, unhealthy = await _work_through(work)
+                work = Demo(client, console)
+                rows, unhealthy = await _run_steps(work)
         elapsed = asyncio.get_running_loop().time() - started
     figures = _figures(work.steps, rows, unhealthy, sandbox, elapsed)
     if as_json:
-        json_line(figures)
+        print_json(figures)
     else:
-        _show(screen, work.steps, figures)
+        _print_summary(console, work.steps, figures)
     return OK if figures["books_agree"] else FAILED
 
 
-async def _work_through(work: Demo) -> tuple[list[Ani], list[Ani]]:
+async def _run_steps(work: Demo) -> tuple[list[Ani], list[Ani]]:
     rows = await work.list_all()
     unhealthy = sorted(filter(is_unhealthy, rows), key=lambda ani: -(ani.block_rate or 0))
-    line(work.screen, f"Unhealthy is what is {RULE}: {counted(len(unhealthy))}.")
-    rested = [ani for ani in rows if not ani.is_active][:1]
+    print_line(work.console, f"Unhealthy means {RULE}: {pluralize(len(unhealthy))}.")
+    paused = [ani for ani in rows if not ani.is_active][:1]
     await work.pause(unhealthy)
-    await work.remediate(unhealthy[:_WORST])
-    await work.activate(rested)
+    await work.remediate(unhealthy[:_REMEDIATED])
+    await work.activate(paused)
     await work.pause_again(unhealthy[:1])
     return rows, unhealthy
 
 
 def books_agree(steps: Sequence[Step], rows: Sequence[Ani], sandbox: Sandbox) -> bool:
-    """Whether the sandbox holds what was listed, and applied what was reported, each once."""
+    """Return whether the rows match the inventory and each reported action was applied once."""
     reported = Counter((step.action, done.ani) for step in steps for done in step.report.succeeded)
     booked = Counter((entry.action, entry.ani) for entry in sandbox.books)
     return reported == booked and [row.phone for row in rows] == list(sandbox.phones)
@@ -157,25 +165,24 @@ def _figures(
         "most_at_once": sandbox.max_in_flight,
         "seconds": round(elapsed, 3),
         "books_agree": books_agree(steps, rows, sandbox),
-        "steps": {step.title: _counts(step) for step in steps},
+        "steps": {
+            step.title: {outcome.value: count for outcome, count in step.report.counts.items()}
+            for step in steps
+        },
     }
 
 
-def _counts(step: Step) -> dict[str, int]:
-    return {outcome.value: count for outcome, count in step.report.counts.items()}
-
-
-def _show(screen: Console, steps: Sequence[Step], figures: dict[str, Any]) -> None:
-    line(screen, "")
-    table(screen, _COLUMNS, ([step.title, *step.report.counts.values()] for step in steps))
-    line(screen, "")
-    agreement = "agree" if figures["books_agree"] else "DO NOT AGREE"
-    line(
-        screen,
+def _print_summary(console: Console, steps: Sequence[Step], figures: dict[str, Any]) -> None:
+    print_line(console, "")
+    print_table(console, _COLUMNS, ([step.title, *step.report.counts.values()] for step in steps))
+    print_line(console, "")
+    agreement = "matches" if figures["books_agree"] else "DOES NOT MATCH"
+    print_line(
+        console,
         "{numbers} listed, {unhealthy:,} unhealthy, {paused:,} paused, "
         "{remediated:,} remediated, {activated:,} activated, {refused:,} refused; "
-        "{requests:,} requests, at most {most_at_once} at once, in {seconds:.2f} s; "
-        "the sandbox's books {agreement} with this.".format(
-            **figures, numbers=counted(figures["listed"]), agreement=agreement
+        "{requests:,} requests, at most {most_at_once} in flight, in {seconds:.2f} s; "
+        "the sandbox's history {agreement} these figures.".format(
+            **figures, numbers=pluralize(figures["listed"]), agreement=agreement
         ),
     )

@@ -1,28 +1,27 @@
-"""The inventory, as a table for people or as JSON Lines for programs."""
+"""List numbers as a table or as JSON Lines."""
 
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Final, TypeAlias
+from typing import Final
 
 import attrs
 
 from nrm_async import Ani, AniPage, MalformedRow, NRMClient
-from nrm_async._wire import to_plain
-from nrm_async.cli.options import Connection
-from nrm_async.cli.run import FAILED, OK
-from nrm_async.cli.show import (
-    Cell,
+from nrm_async._wire import to_dict
+from nrm_async.cli.console import (
     Column,
     TableWriter,
-    complain,
-    console,
-    counted,
-    json_line,
-    line,
+    pluralize,
+    print_json,
+    print_line,
+    stdout_console,
+    warn,
 )
+from nrm_async.cli.exit_codes import FAILED, OK
+from nrm_async.cli.options import Connection
 
-_LARGEST_PAGE: Final = 1_000  # NRM API documentation, GET /anis; also its default
+_MAX_PAGE_SIZE: Final = 1_000  # NRM API documentation, GET /anis; also the default
 
 _COLUMNS: Final = (
     Column("ANI", 10),
@@ -34,12 +33,10 @@ _COLUMNS: Final = (
     Column("Block %", 7, is_number=True),
 )
 
-Write: TypeAlias = Callable[[Sequence[Ani]], object]
-
 
 @attrs.frozen
-class Wanted:
-    """Which numbers to list: all, or those of one page; at most ``limit``."""
+class ListQuery:
+    """The parameters of a listing: all pages or one page, and at most ``limit`` rows."""
 
     number: str | None = None
     page: int | None = None
@@ -48,67 +45,64 @@ class Wanted:
 
     @property
     def rows_per_page(self) -> int:
-        """No more than are wanted, where nothing else was asked for."""
+        """Number of rows per page; by default no larger than the limit."""
         if self.page_size is not None:
             return self.page_size
-        is_short = self.limit is not None and self.page is None
-        return min(self.limit or _LARGEST_PAGE, _LARGEST_PAGE) if is_short else _LARGEST_PAGE
+        if self.limit is None or self.page is not None:
+            return _MAX_PAGE_SIZE
+        return min(self.limit, _MAX_PAGE_SIZE)
 
-    def prefetch(self, most: int) -> int:
-        """Pages to fetch ahead: fewer than could be, if fewer are wanted."""
+    def prefetch(self, concurrency: int) -> int:
+        """Return the number of pages to prefetch, which is no more than the limit requires."""
         if self.limit is None or self.rows_per_page < 1:
-            return most
-        return min(-(-self.limit // self.rows_per_page), most)
+            return concurrency
+        return min(-(-self.limit // self.rows_per_page), concurrency)
 
 
-async def list_numbers(connection: Connection, wanted: Wanted, *, as_json: bool) -> int:
-    """Print the numbers as their pages come."""
-    screen = console()
-    writer = TableWriter(screen, _COLUMNS)
-    write = _write_json if as_json else lambda rows: writer.add(_cells(ani) for ani in rows)
+async def list_numbers(connection: Connection, query: ListQuery, *, as_json: bool) -> int:
+    """Print the numbers page by page and return the exit code."""
+    console = stdout_console()
+    table = TableWriter(console, _COLUMNS)
+    listed, malformed = 0, list[MalformedRow]()
     async with (
         connection.client() as client,
-        aclosing(_pages(client, wanted, connection.concurrency)) as pages,
+        aclosing(_pages(client, query, connection.concurrency)) as pages,
     ):
-        listed, malformed = await _copy(pages, wanted.limit, write)
+        async for page in pages:
+            rows = page.data if query.limit is None else page.data[: query.limit - listed]
+            if as_json:
+                _print_json_rows(rows)
+            else:
+                table.add(_cells(ani) for ani in rows)
+            listed += len(rows)
+            malformed += page.malformed
+            if listed == query.limit:
+                break
     if not as_json:
-        line(screen, f"{counted(listed)} listed")
-    return _complain_of(malformed)
+        print_line(console, f"{pluralize(listed)} listed")
+    return _exit_code(malformed)
 
 
-async def _copy(
-    pages: AsyncIterator[AniPage], limit: int | None, write: Write
-) -> tuple[int, list[MalformedRow]]:
-    """Write rows up to the limit; say how many there were, and which could not be read."""
-    listed, malformed = 0, list[MalformedRow]()
-    async for page in pages:
-        rows = page.data if limit is None else page.data[: limit - listed]
-        write(rows)
-        listed += len(rows)
-        malformed += page.malformed
-        if listed == limit:
-            break
-    return listed, malformed
-
-
-async def _pages(client: NRMClient, wanted: Wanted, most: int) -> AsyncGenerator[AniPage, None]:
-    number, size = wanted.number, wanted.rows_per_page
-    if wanted.page is not None:
-        yield await client.list_anis(page=wanted.page, page_size=size, number=number)
+async def _pages(
+    client: NRMClient, query: ListQuery, concurrency: int
+) -> AsyncGenerator[AniPage, None]:
+    number, size = query.number, query.rows_per_page
+    if query.page is not None:
+        yield await client.list_anis(page=query.page, page_size=size, number=number)
         return
-    stream = client.anis(number=number, page_size=size, prefetch=wanted.prefetch(most))
+    stream = client.anis(number=number, page_size=size, prefetch=query.prefetch(concurrency))
     async with stream.pages() as pages:
         async for page in pages:
             yield page
 
 
-def _write_json(rows: Sequence[Ani]) -> None:
+def _print_json_rows(rows: Sequence[Ani]) -> None:
     for ani in rows:
-        json_line(to_plain(ani))
-    sys.stdout.flush()  # a page is worth having when it comes
+        print_json(to_dict(ani))
+    sys.stdout.flush()  # so that a program reading a pipe receives each page immediately
 
 
-def _cells(ani: Ani) -> tuple[Cell, ...]:
+def _cells(ani: Ani) -> tuple[str | float | None, ...]:
     return (
         ani.phone,
         ani.status_label or ani.status,
@@ -120,13 +114,13 @@ def _cells(ani: Ani) -> tuple[Cell, ...]:
     )
 
 
-def _complain_of(malformed: Sequence[MalformedRow]) -> int:
-    """A row left out in silence would pass for a number that is not there."""
+def _exit_code(malformed: Sequence[MalformedRow]) -> int:
+    """Return the exit code; warn about malformed rows, which the listing omits."""
     if not malformed:
         return OK
     first = malformed[0]
-    complain(
-        f"rows that could not be read, and are missing above: {len(malformed)}; "
+    warn(
+        f"{pluralize(len(malformed), 'malformed row')} left out; "
         f"the first: {first.phone or 'no number'}: {first.path} {first.problem}"
     )
     return FAILED

@@ -1,8 +1,8 @@
-"""What several commands share: where the API is, and how hard to work it."""
+"""Options shared by several commands: connection, files, durations."""
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final, TypeVar
@@ -13,59 +13,63 @@ from click.core import ParameterSource
 
 from nrm_async import ConfigurationError, InvalidRequestError, NRMClient
 from nrm_async.events import Observer
-from nrm_async.files.formats import SUFFIXES, Format, format_of
+from nrm_async.files import Format
+from nrm_async.files.common import SUFFIXES, format_of
 
 KEY_VARIABLE: Final = "OUTBOUNDIQ_API_KEY"
 
-# Every place is a task and a connection: more than this is a slip of the finger.
-_MOST_AT_ONCE: Final = 1_000
+# Each request in flight requires a task and a connection; a larger value is a typo.
+_MAX_CONCURRENCY: Final = 1_000
 
 _UNITS: Final = {"h": "hours", "m": "minutes", "s": "seconds"}
-_SPAN: Final = re.compile(
+_DURATION: Final = re.compile(
     r"(?:(?P<h>[0-9.]+)h)?(?:(?P<m>[0-9.]+)m)?(?:(?P<s>[0-9.]+)s?)?", re.IGNORECASE
 )
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def span(text: str) -> timedelta:
-    """A length of time, such as 90s, 5m or 1h30m; a bare number is seconds.
+def duration(text: str) -> timedelta:
+    """Parse a duration such as 90s, 5m or 1h30m; a number without a unit is in seconds.
+
+    Raises:
+        BadParameter: The text is not a duration, or the duration is zero.
 
     Example:
-        >>> span("1h30m").total_seconds()
+        >>> duration("1h30m").total_seconds()
         5400.0
     """
-    found = _SPAN.fullmatch(text.strip())
+    found = _DURATION.fullmatch(text.strip())
     try:
         parts = {unit: float(found[key] or 0) for key, unit in _UNITS.items()} if found else {}
-        length = timedelta(**parts)
+        parsed = timedelta(**parts)
     except (ValueError, OverflowError):
-        length = timedelta()
-    if not length:
-        raise click.BadParameter(f"{text!r} is no time: give it as 90s, 5m or 1h30m")
-    return length
+        parsed = timedelta()
+    if not parsed:
+        raise click.BadParameter(f"{text!r} is not a duration: write it as 90s, 5m or 1h30m")
+    return parsed
 
 
-class Whole(click.IntRange):
-    """A whole number of a range, in words that people use."""
+class WholeNumber(click.IntRange):
+    """An integer range that error messages call "whole number"."""
 
     name = "whole number"
 
 
 @attrs.frozen
 class Connection:
-    """Where the API is, and how hard to work it; the key comes from the environment."""
+    """Client settings, apart from the API key, which is read from the environment."""
 
     base_url: str | None
     concurrency: int
     timeout: float
-    proxy: str | None = attrs.field(default=None, repr=False)  # may hold a password
+    proxy: str | None = attrs.field(default=None, repr=False)  # may contain a password
 
     def client(self, on_event: Observer | None = None) -> NRMClient:
-        """A client with these settings, which tells this observer.
+        """Create a client with these settings.
 
         Raises:
-            ConfigurationError: A setting breaks its rule, or there is no key.
+            ConfigurationError: A setting is invalid, or the key is missing.
         """
         if not os.environ.get(KEY_VARIABLE):
             raise ConfigurationError(f"the API key is missing: set {KEY_VARIABLE}")
@@ -78,62 +82,99 @@ class Connection:
         )
 
 
-def _connection(command: Command) -> Command:
+def connection_options(command: Command) -> Command:
+    """Decorate a command with the options of a ``Connection``."""
     for option in (
         click.option("--timeout", type=float, default=30.0, show_default=True,
                      envvar="NRM_TIMEOUT", show_envvar=True, help="Seconds for one attempt."),
-        click.option("--concurrency", type=Whole(1, _MOST_AT_ONCE), default=16, metavar="N",
-                     show_default=True, envvar="NRM_CONCURRENCY", show_envvar=True,
-                     help="Most requests in flight at once."),
+        click.option("--concurrency", type=WholeNumber(1, _MAX_CONCURRENCY), default=16,
+                     metavar="N", show_default=True, envvar="NRM_CONCURRENCY", show_envvar=True,
+                     help="Maximum number of requests in flight."),
         click.option("--proxy", envvar="NRM_PROXY", show_envvar=True, metavar="URL",
-                     help="Go through this proxy; a password belongs in the variable."),
+                     help="Proxy URL; if it contains a password, use the variable."),
         click.option("--base-url", envvar="NRM_BASE_URL", show_envvar=True, metavar="URL",
-                     help="Where the API is, if not at the vendor's."),
+                     help="Base URL of the API, if not the vendor's."),
     ):  # fmt: skip
         command = option(command)
     return command
 
 
-connection: Final = _connection
-"""Give a command the options of a ``Connection``."""
-
-
-def typed_connection() -> list[str]:
-    """The options of the connection that were typed: others come from the environment again."""
+def typed_connection_options() -> list[str]:
+    """Return the connection options given on the command line, except a proxy with a password."""
     context = click.get_current_context()
     return [
         word
         for name in ("base_url", "concurrency", "timeout", "proxy")
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        and not (name == "proxy" and "@" in context.params[name])  # a password is not shown
+        and not (name == "proxy" and "@" in context.params[name])
         for word in (f"--{name.replace('_', '-')}", str(context.params[name]))
     ]
 
 
-json_lines: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON Lines.")
-"""Give a command the option to print one JSON object on each line."""
+def _column(text: str) -> tuple[str, str]:
+    field, separator, title = text.partition("=")
+    if not (separator and title.strip()):
+        raise click.BadParameter(f"{text!r} is not FIELD=TITLE, such as ani=Phone")
+    return field.strip().lower(), title
 
-existing_file: Final = click.Path(exists=True, dir_okay=False)
-"""An argument that names a file."""
+
+column_options: Final = (
+    click.option(
+        "--column", "column", metavar="FIELD=TITLE", type=_column, multiple=True,
+        help="Read FIELD (ani, action, carrier, note or date) from the column TITLE of the list, "
+        "e.g. ani=Phone; repeatable.",
+    ),
+    click.option(
+        "--no-column", "no_column", metavar="FIELD", multiple=True,
+        help="Ignore the column that would be read as FIELD, e.g. date if the column Date is "
+        "not the date of the action; repeatable.",
+    ),
+)  # fmt: skip
+"""Options that select the columns of a list."""
 
 
-def format_of_file(path: str, option: str) -> Format:
-    """The form that a file's name tells, for commands that have no ``--format``.
+def chosen_columns(
+    column: Sequence[tuple[str, str]], no_column: Sequence[str]
+) -> dict[str, str | None]:
+    """Return the column title for each field, or ``None`` for a field to ignore.
 
     Raises:
-        InvalidRequestError: It tells none.
+        InvalidRequestError: A field is given twice.
+    """
+    pairs = [*column, *((field.strip().lower(), None) for field in no_column)]
+    fields = [field for field, _title in pairs]
+    for field in fields:
+        if fields.count(field) > 1:
+            raise InvalidRequestError(f"--column and --no-column must name {field!r} only once")
+    return dict(pairs)
+
+
+json_option: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON Lines.")
+"""Decorator that adds ``--json`` to a command."""
+
+existing_file: Final = click.Path(exists=True, dir_okay=False)
+"""Parameter type: the path of an existing file."""
+
+
+def file_format(path: str, name: str) -> Format:
+    """Return the format that the suffix of a path implies.
+
+    Args:
+        path: The path.
+        name: The name of the path in the error message.
+
+    Raises:
+        InvalidRequestError: The suffix is unknown.
     """
     try:
         return format_of(path)
     except InvalidRequestError:
-        raise InvalidRequestError(
-            f"{option} must end in {SUFFIXES}, and {path!r} does not"
-        ) from None
+        raise InvalidRequestError(f"{name} must end in {SUFFIXES}, not {path!r}") from None
 
 
 @contextmanager
-def usage() -> Iterator[None]:
-    """What the SDK refuses of the arguments is wrong usage."""
+def usage_errors() -> Iterator[None]:
+    """Convert SDK errors about invalid arguments to usage errors."""
     try:
         yield
     except (InvalidRequestError, ConfigurationError) as error:

@@ -1,38 +1,39 @@
-"""Inventories, reports and lists of actions, to files and from files.
+"""Save and load inventories and reports, and read actions from lists of numbers.
 
-CSV, JSON Lines and Parquet (the extra ``parquet``), told by the file's suffix. Every value is read
-as it was written, with its type, but for what CSV has no place for: how an inventory was read, and
-how long a batch took. What is written is there as a whole or not at all.
+The formats are CSV, JSON Lines and Parquet (requires the extra ``parquet``). The file's suffix
+selects the format. All formats preserve every value and its type, but CSV does not store how an
+inventory was read or how long a batch took. Files are replaced atomically.
 
 ::
 
-    save_inventory, load_inventory   a value to a file, and back
+    save_inventory, load_inventory   write a value to a file, and read it back
     save_report, load_report
-    save_anis, save_results          a stream to a file, as it comes
-    read_anis, read_results          row by row from a file
-    read_actions                     what to do, from a file of anybody's making
+    save_anis, save_results          write a stream to a file
+    read_anis, read_results          iterate over the rows of a file
+    read_actions                     read actions from user-supplied lists of numbers
 
-::
+Modules::
 
-    saving, loading, actions   what is offered
-    lists                      the lines of anybody's lists
-    writing                    rows to a file of any form, here or in threads
-    layout, about              what is kept: rows, results, and how an inventory was read
-    as_csv, as_jsonl, as_parquet   the forms; each writes rows and reads chunks
-    chunks                     what the forms have in common
-    guard                      text that spreadsheets leave alone
-    text                       CSV as it comes from anywhere
-    formats, draft             names, compression, and taking a place in one step
+    saving, loading                            the functions above, except ``read_actions``
+    number_lists, list_columns                 read actions from lists; find a list's columns
+    schema                                     columns and metadata of inventories and reports
+    csv_format, jsonl_format, parquet_format   a row writer and a chunk reader for each format
+    csv_dialect                                detects the encoding, delimiter and header of CSV
+    csv_text                                   escapes text, to prevent CSV injection
+    common                                     suffixes, compression and other shared code
+    atomic                                     atomic file replacement
 """
 
 from nrm_async._inputs import BadInput
-from nrm_async.files.actions import read_actions
-from nrm_async.files.formats import FilePath, Format
+from nrm_async.files.common import FilePath, Format
+from nrm_async.files.list_columns import ColumnTitles
 from nrm_async.files.loading import load_inventory, load_report, read_anis, read_results
+from nrm_async.files.number_lists import read_actions
 from nrm_async.files.saving import save_anis, save_inventory, save_report, save_results
 
 __all__ = [
     "BadInput",
+    "ColumnTitles",
     "FilePath",
     "Format",
     "load_inventory",

@@ -1,13 +1,12 @@
-"""What became of each call: one frozen result per input, and a report over many.
+"""Action results: one frozen result per input, and a report on a batch.
 
 ::
 
-    result   the outcome of one call: Succeeded or Failed
-    report   the results of a batch
-    record   a result as one flat row, for files and data frames, and back
-    failure  errors as plain data, and back
+    result  the result of one action: Succeeded or Failed
+    report  the results of a batch
+    record  conversion of results to flat rows and errors to plain data, and back
 
-The last two serve files and data frames, and are imported by those alone.
+Files, data frames and the command-line tool use ``record``. It is not imported with the package.
 """
 
 from nrm_async.results.report import BatchReport
@@ -16,7 +15,7 @@ from nrm_async.results.result import (
     Failed,
     Outcome,
     Succeeded,
-    conclude,
+    make_result,
     outcome_of,
 )
 
@@ -26,6 +25,6 @@ __all__ = [
     "Failed",
     "Outcome",
     "Succeeded",
-    "conclude",
+    "make_result",
     "outcome_of",
 ]

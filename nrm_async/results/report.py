@@ -1,20 +1,19 @@
-"""The results of a batch, as one value."""
+"""Batch report: the results of a batch as one value."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, overload
 
 import attrs
 
-from nrm_async._values import Value
+from nrm_async._values import FrozenMapping, Value
 from nrm_async.errors import BatchError, InvalidRequestError
 from nrm_async.results.result import CallResult, Failed, Outcome, Succeeded
 
 
 @attrs.frozen(eq=False, repr=False)
 class BatchReport(Value, Sequence[CallResult]):
-    """The results of a batch, one for each input, in input order.
+    """The results of a batch, one per input, in input order.
 
     Attributes:
         results: The results.
@@ -48,9 +47,9 @@ class BatchReport(Value, Sequence[CallResult]):
 
     @property
     def counts(self) -> Mapping[Outcome, int]:
-        """How many results there are of each outcome; every outcome is a key."""
-        tally = Counter(result.outcome for result in self.results)
-        return MappingProxyType({outcome: tally[outcome] for outcome in Outcome})
+        """Number of results per outcome; every outcome is a key."""
+        counter = Counter(result.outcome for result in self.results)
+        return FrozenMapping({outcome: counter[outcome] for outcome in Outcome})
 
     @property
     def ok(self) -> bool:
@@ -59,29 +58,33 @@ class BatchReport(Value, Sequence[CallResult]):
 
     @property
     def succeeded(self) -> tuple[Succeeded, ...]:
-        """The results of the actions that were applied."""
+        """Results of the actions that were applied."""
         return tuple(result for result in self.results if result.ok)
 
     @property
     def failed(self) -> tuple[Failed, ...]:
-        """All other results."""
+        """Results of all other inputs."""
         return tuple(result for result in self.results if not result.ok)
 
     def by_outcome(self, outcome: Outcome) -> tuple[CallResult, ...]:
-        """The results with this outcome, in input order."""
+        """Return the results with this outcome, in input order."""
         return tuple(result for result in self.results if result.outcome is outcome)
 
     @property
     def retryable(self) -> tuple[Failed, ...]:
-        """Results whose actions are safe and worth running again: give them to ``run_batch``.
+        """Failed results that are safe to pass to ``run_batch`` again.
 
-        These are the ``NOT_APPLIED`` ones, without the inputs that break a rule: those would
-        break it again.
+        These are the ``NOT_APPLIED`` results, except for invalid inputs, which would fail again.
         """
-        return tuple(result for result in self.failed if _is_retryable(result))
+        return tuple(
+            result
+            for result in self.failed
+            if result.outcome is Outcome.NOT_APPLIED
+            and not isinstance(result.error, InvalidRequestError)
+        )
 
     def raise_if_failed(self) -> None:
-        """Raise a ``BatchError`` with all failed results, if there are any."""
+        """Raise ``BatchError`` with all failed results, if there are any."""
         if failed := self.failed:
             raise BatchError(
                 f"{len(failed)} of {len(self)} actions did not succeed; "
@@ -90,10 +93,10 @@ class BatchReport(Value, Sequence[CallResult]):
             )
 
     def to_arrow(self) -> Any:
-        """The results as a ``pyarrow.Table``, for polars, pandas and the like.
+        """Return the results as a ``pyarrow.Table``, which polars and pandas can load.
 
-        A row for each result, with the columns of ``ResultRecord``: what was asked for, the
-        outcome, the error's class and words, attempts and seconds. Its details are JSON.
+        The table has one row per result and one column per field of ``ResultRecord``. The column
+        ``details`` contains JSON.
 
         Raises:
             ConfigurationError: The extra ``parquet`` is not installed.
@@ -102,13 +105,7 @@ class BatchReport(Value, Sequence[CallResult]):
             >>> BatchReport(()).to_arrow().column_names[:3]
             ['index', 'ani', 'action']
         """
-        from nrm_async._tables.arrow import table  # noqa: PLC0415 - a ms of the import
-        from nrm_async.results.record import ResultRecord, record_of  # noqa: PLC0415 - and this
+        from nrm_async._arrow import to_table  # noqa: PLC0415 - saves 1 ms of import time
+        from nrm_async.results.record import ResultRecord, to_record  # noqa: PLC0415 - likewise
 
-        return table(ResultRecord, map(record_of, self.results))
-
-
-def _is_retryable(result: Failed) -> bool:
-    return result.outcome is Outcome.NOT_APPLIED and not isinstance(
-        result.error, InvalidRequestError
-    )
+        return to_table(ResultRecord, map(to_record, self.results))

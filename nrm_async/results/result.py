@@ -1,7 +1,7 @@
-"""What became of one call: one frozen result per input.
+"""Result of one action: a frozen value for each input.
 
-A result never says more than is known: whether an action was applied is an ``Outcome``, and
-``UNKNOWN`` is one of them.
+A result never claims more than is known: its ``Outcome`` states whether the action was applied,
+and may be ``UNKNOWN``.
 """
 
 from enum import StrEnum
@@ -9,7 +9,7 @@ from typing import ClassVar, Final, Literal, TypeAlias
 
 import attrs
 
-from nrm_async._values import Value, settable
+from nrm_async._values import Value, mutable_twin
 from nrm_async.actions import Action
 from nrm_async.errors import (
     AuthenticationError,
@@ -26,30 +26,32 @@ from nrm_async.models import Receipt
 
 
 class Outcome(StrEnum):
-    """What became of an action."""
+    """Whether an action was applied, as far as the client knows."""
 
-    # An enum's own hash is that of the member's name, so that a dict by outcomes could not be
-    # asked by their text, though the two are equal; and it is Python, for each result.
+    # Enum hashes a member by its name, so a dict keyed by outcomes could not be indexed with their
+    # values, although the two compare equal. That hash is also a Python function, and would run
+    # for each result.
     __hash__ = str.__hash__
 
     APPLIED = "applied"
-    """The API said so: 2xx, JSON, the status of this action, this number."""
+    """The API confirmed it: a 2xx JSON response with the expected status and number."""
 
     CONFIRMED = "confirmed"
-    """The answer was lost; reading the number back shows the state asked for."""
+    """The response was lost, but reading the number back shows the requested state, and the client
+    knows of no earlier cause."""
 
     REJECTED = "rejected"
     """The API refused it."""
 
     NOT_APPLIED = "not_applied"
-    """Provably nothing happened: never sent, throttled to the end, or never started."""
+    """Provably not applied: never sent, throttled on every attempt, or never started."""
 
     UNKNOWN = "unknown"
-    """It may have been applied; the error says what was seen."""
+    """It may have been applied; the error contains the evidence."""
 
 
-# Errors that prove that nothing happened; no other error does.
-_PROOFS: Final = (
+# The only errors that prove that an action was not applied.
+_NOT_APPLIED: Final = (
     AuthenticationError,
     BatchStoppedError,
     ClientStateError,
@@ -61,25 +63,25 @@ _PROOFS: Final = (
 
 
 def outcome_of(error: NRMError) -> Outcome:
-    """The outcome of an action that ended in this error."""
+    """Return the outcome of an action that failed with this error."""
     if error.maybe_applied:
         return Outcome.UNKNOWN
     if isinstance(error, RejectedError):
         return Outcome.REJECTED
-    return Outcome.NOT_APPLIED if isinstance(error, _PROOFS) else Outcome.UNKNOWN
+    return Outcome.NOT_APPLIED if isinstance(error, _NOT_APPLIED) else Outcome.UNKNOWN
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class _Result(Value):
-    """What every result carries.
+    """Fields common to all results.
 
     Attributes:
         index: Position of the input in its batch, from 0.
-        input: What the caller gave, untouched.
-        action: The checked action, or ``None`` where the input could not become one.
-        outcome: What became of it.
-        attempts: How many times it was sent or tried; 0 if never.
-        elapsed: Seconds over all attempts and the waits between them.
+        input: The input as passed by the caller.
+        action: The validated action; ``None`` if the input was invalid.
+        outcome: Whether the action was applied.
+        attempts: Number of attempts; 0 if none was made.
+        elapsed: Seconds for all attempts and the waits between them.
     """
 
     index: int
@@ -91,21 +93,21 @@ class _Result(Value):
 
     @property
     def ani(self) -> str:
-        """The number: normalised, or as it was given where it is no valid number."""
+        """The normalised number, or the original text if it is invalid."""
         if self.action is not None:
             return self.action.ani
         try:
             return str(getattr(self.input, "phone", self.input))
-        except Exception:  # noqa: BLE001 - inputs are a stranger's, and this goes into messages
+        except Exception:  # noqa: BLE001 - an input may be any object
             return f"<{type(self.input).__name__}>"
 
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class Succeeded(_Result):
-    """The action was applied: ``APPLIED`` or ``CONFIRMED``.
+    """Result of an action with the outcome ``APPLIED`` or ``CONFIRMED``.
 
     Attributes:
-        receipt: What the API said.
+        receipt: The receipt for the action.
     """
 
     ok: ClassVar[Literal[True]] = True
@@ -114,10 +116,10 @@ class Succeeded(_Result):
 
 @attrs.frozen(kw_only=True, eq=False, repr=False)
 class Failed(_Result):
-    """The action was ``REJECTED``, ``NOT_APPLIED``, or its outcome is ``UNKNOWN``.
+    """Result of an action with the outcome ``REJECTED``, ``NOT_APPLIED`` or ``UNKNOWN``.
 
     Attributes:
-        error: Why, with everything that was seen.
+        error: The error, including all evidence.
     """
 
     ok: ClassVar[Literal[False]] = False
@@ -126,10 +128,10 @@ class Failed(_Result):
 
 CallResult: TypeAlias = Succeeded | Failed
 
-_Settable: Final = settable(Succeeded)
+_MutableSucceeded: Final = mutable_twin(Succeeded)
 
 
-def conclude(
+def make_result(
     index: int,
     item: object,
     action: Action,
@@ -137,9 +139,9 @@ def conclude(
     attempts: int,
     elapsed: float,
 ) -> CallResult:
-    """The result of an action that was answered with this receipt, or ended in this error."""
+    """Create the result of an action from its receipt or error."""
     if isinstance(value, Receipt):
-        made = object.__new__(_Settable)
+        made = object.__new__(_MutableSucceeded)
         made.index = index
         made.input = item
         made.action = action

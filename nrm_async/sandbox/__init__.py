@@ -1,34 +1,31 @@
 """A local emulator of the NRM API: the documented endpoints on a loopback port, no account needed.
 
-It shares no code with the client, so that it can stand as an independent witness of the contract;
-only the files that the SDK saves are read by the SDK.
-What it does because the documentation says so, because the vendor's SDKs say so, or because it had
-to assume something, is listed in :data:`BEHAVIOURS`.
+The sandbox shares no code with the client, so tests of one against the other are independent. The
+only part of the SDK that it uses is the inventory file reader. :data:`BEHAVIOURS` lists every
+behaviour with its source: the API documentation, the vendor's SDKs, or an assumption. For a user
+guide, see the README in this directory.
 
 ::
 
-    sandbox     Sandbox: all of this behind one object
-    http/       a port: requests in, answers or faults out; control and books beside the API
-    api/        the API without HTTP: reading, judging and wording; its OpenAPI description
-    faults/     what goes wrong on purpose, decided from a seed
-    account     a state with its clock, and the file that keeps both
-    state       what an action does, now or on its date
-    events      everything that changes a state, and the journal that keeps it
-    store       that journal in an SQLite file
-    inventory/  the numbers: made from a seed or loaded, a million of them in little memory
-    books/      what was asked and what was applied, and assertions about it
-    clock       what time it is, in the sandbox
-    behaviours  what the sandbox does, and on whose word
-    checks      rules for arguments
-    values      what passes between these rooms
+    sandbox     Sandbox: the public entry point
+    http/       the HTTP server: the API, fault responses, control and history endpoints
+    api/        the API without HTTP: parsing, endpoints, replies and the OpenAPI document
+    faults/     seeded fault injection
+    state       the state machine: applies actions, immediately or on their date
+    store       the account, and the SQLite file that persists its state
+    inventory/  the rows: generated from a seed or imported, with low memory use
+    history/    the record of requests and applied actions (the "books"), and assertions on it
+    clock       an adjustable clock
+    behaviours  the table of behaviours and their sources
+    validation  argument checks
+    values      values shared by these modules
 
-A request goes http → api → state → inventory and books, and its answer back the same way; faults
-decide beforehand what becomes of it.
+A request passes through http, api and state to the inventory and the history; the reply returns the
+same way. Before the request is processed, the fault engine plans its faults.
 """
 
 from nrm_async.sandbox.api import Switches
 from nrm_async.sandbox.behaviours import BEHAVIOURS, Basis, Behaviour
-from nrm_async.sandbox.books import AppliedAction, Books, Ending, RequestEntry
 from nrm_async.sandbox.clock import Clock
 from nrm_async.sandbox.faults import (
     ConcurrencyCap,
@@ -42,6 +39,7 @@ from nrm_async.sandbox.faults import (
     TooManyRequests,
     Truncate,
 )
+from nrm_async.sandbox.history import AppliedAction, Books, Ending, RequestEntry
 from nrm_async.sandbox.inventory import generate
 from nrm_async.sandbox.sandbox import Sandbox
 from nrm_async.sandbox.state import State

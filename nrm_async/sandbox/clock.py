@@ -1,4 +1,4 @@
-"""The sandbox's clock: it runs with the system's, until it is set, advanced or frozen."""
+"""An adjustable clock, which follows the system clock until it is set, advanced or frozen."""
 
 import threading
 from collections.abc import Callable
@@ -7,29 +7,33 @@ from typing import Final
 
 from attrs import frozen
 
-from nrm_async.sandbox import checks
+from nrm_async.sandbox.validation import check_aware, check_seconds
 
-_LAST_YEAR: Final = 9000  # a clock that runs into the end of the calendar could not be read
+_LAST_YEAR: Final = 9000  # margin before datetime.max, where a running clock would overflow
 
 
-def utc_now() -> datetime:
-    """The system's clock, aware, in UTC."""
+def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
 @frozen
-class Setting:
-    """How a clock stands to its source: so far ahead of it, or standing still."""
+class ClockSetting:
+    """A clock's offset from its source, or the instant at which the clock is frozen."""
 
     ahead: timedelta = timedelta(0)
     frozen_at: datetime | None = None
 
 
 class Clock:
-    """What time it is in the sandbox. Dated actions take effect when it reaches them.
+    """A clock that can be set, advanced and frozen.
+
+    Dated actions take effect when this clock reaches their date.
 
     Args:
-        source: The clock it runs with: answers aware datetimes, else ValueError.
+        source: The underlying clock; defaults to the system clock.
+
+    Raises:
+        ValueError: The source returns naive datetimes.
 
     Example:
         >>> clock = Clock()
@@ -41,66 +45,69 @@ class Clock:
     """
 
     def __init__(self, source: Callable[[], datetime] | None = None) -> None:
-        self._source = source or utc_now
-        self._setting = Setting()
-        self._watcher: Callable[[datetime, Setting], object] = lambda _at, _setting: None
+        self._source = source or _utc_now
+        self._setting = ClockSetting()
+        self._on_change: Callable[[datetime, ClockSetting], object] = lambda _at, _setting: None
         self._lock = threading.RLock()
         self.now()
 
     @property
-    def setting(self) -> Setting:
-        """How it stands to its source, for keeping."""
+    def setting(self) -> ClockSetting:
+        """The current offset or frozen instant, which :meth:`restore` accepts."""
         return self._setting
 
     @property
     def is_frozen(self) -> bool:
-        """Whether it stands still."""
+        """Whether the clock is frozen."""
         return self._setting.frozen_at is not None
 
     def now(self) -> datetime:
-        """The time, in UTC."""
+        """Return the current time in UTC."""
         setting = self._setting
         if setting.frozen_at is not None:
             return setting.frozen_at
-        return checks.aware("now", self._source()).astimezone(UTC) + setting.ahead
+        return self._source_now() + setting.ahead
 
     def set(self, when: datetime) -> None:
-        """Let it be ``when`` (aware); it goes on from there, unless it is frozen."""
-        when = checks.aware("when", when).astimezone(UTC)
+        """Set the clock to ``when``, an aware datetime. A frozen clock stays frozen."""
+        when = check_aware("when", when).astimezone(UTC)
         if when.year > _LAST_YEAR:
             raise ValueError(f"when must be before the year {_LAST_YEAR + 1}, not {when}")
         with self._lock:
-            self._turn(Setting(frozen_at=when) if self.is_frozen else self._from(when))
+            self._change(ClockSetting(frozen_at=when) if self.is_frozen else self._running(when))
 
     def advance(self, by: timedelta | float) -> None:
-        """Turn it forward by so much: a timedelta, or seconds."""
-        step = by if isinstance(by, timedelta) else timedelta(seconds=checks.seconds("by", by))
+        """Move the clock forward by a timedelta or a number of seconds."""
+        step = by if isinstance(by, timedelta) else timedelta(seconds=check_seconds("by", by))
         if step < timedelta(0):
-            raise ValueError(f"by must not be negative, not {by!r}: set() turns a clock back")
+            raise ValueError(f"by must not be negative, not {by!r}: use set() to go back")
         with self._lock:
             self.set(self.now() + step)
 
     def freeze(self) -> None:
-        """Let it stand still from now on."""
+        """Stop the clock at the current time."""
         with self._lock:
-            self._turn(Setting(frozen_at=self.now()))
+            self._change(ClockSetting(frozen_at=self.now()))
 
     def resume(self) -> None:
-        """Let it run on from where it stands."""
+        """Restart a frozen clock from its current time."""
         with self._lock:
-            self._turn(self._from(self.now()))
+            self._change(self._running(self.now()))
 
-    def watch(self, watcher: Callable[[datetime, Setting], object]) -> None:
-        """Call it just before each turn, with the time until then and the new setting."""
-        self._watcher = watcher
+    def on_change(self, callback: Callable[[datetime, ClockSetting], object]) -> None:
+        """Call ``callback`` before each change, with the time before it and the new setting."""
+        self._on_change = callback
 
-    def restore(self, setting: Setting) -> None:
-        """Stand as it stood when ``setting`` was kept."""
+    def restore(self, setting: ClockSetting) -> None:
+        """Apply a setting saved earlier, without calling the callback."""
         self._setting = setting
 
-    def _from(self, when: datetime) -> Setting:
-        return Setting(ahead=when - checks.aware("now", self._source()).astimezone(UTC))
+    def _source_now(self) -> datetime:
+        return check_aware("now", self._source()).astimezone(UTC)
 
-    def _turn(self, setting: Setting) -> None:
-        self._watcher(self.now(), setting)
+    def _running(self, now: datetime) -> ClockSetting:
+        return ClockSetting(ahead=now - self._source_now())
+
+    def _change(self, setting: ClockSetting) -> None:
+        self._on_change(self.now(), setting)
         self._setting = setting

@@ -1,4 +1,4 @@
-"""The sandbox itself: an account, the API in front of it, and what goes wrong on purpose."""
+"""The sandbox: an account, the API that serves it, and fault injection."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
@@ -8,64 +8,70 @@ from typing import Any, Literal, Self
 
 from aiohttp import web
 
-from nrm_async.sandbox import checks
-from nrm_async.sandbox.account import Account
 from nrm_async.sandbox.api import BASE_PATH, PATHS, Endpoints, Switches
-from nrm_async.sandbox.books import Assertions, Books
 from nrm_async.sandbox.clock import Clock
-from nrm_async.sandbox.faults import Engine, Fault, fault_of
-from nrm_async.sandbox.http import PREFIXES, Control, LoopThread, Server, Visits
+from nrm_async.sandbox.faults import Engine, Fault, parse_fault
+from nrm_async.sandbox.history import Assertions, Books
+from nrm_async.sandbox.http import PREFIXES, ApiHandler, Control, LoopThread, Server
 from nrm_async.sandbox.state import State
-from nrm_async.sandbox.store import Founding
+from nrm_async.sandbox.store import Account, Origin
+from nrm_async.sandbox.validation import (
+    check_api_key,
+    check_seconds,
+    check_whole_number,
+    loopback_address,
+)
 from nrm_async.sandbox.values import ActionName, Endpoint, Row
 
 FaultLike = Fault | str | Mapping[str, Any]
-"""A fault, or one in writing: ``"429:share=0.1,retry_after=2"``, ``{"fault": "reset"}``."""
+"""A fault: an instance, a string (``"429:share=0.1,retry_after=2"``) or a mapping."""
 
 
 class Sandbox:
-    """The NRM API on a local port, with an inventory made from a seed.
+    """A local server that emulates the NRM API.
 
-    An async context manager that runs in your event loop, and a plain one (``with``) that runs in
-    a thread of its own; outside either, use :meth:`start` and :meth:`stop`. It may be asked and
-    told things from any thread. State lives as long as the object, through stops and starts, and
-    longer with a ``state_file``.
+    As an async context manager, it runs in the current event loop; as a regular context manager, it
+    runs in its own thread. Alternatively, call :meth:`start` and :meth:`stop`. A sandbox is
+    thread-safe. Its state is kept after :meth:`stop`; a ``state_file`` also keeps it after the
+    process exits.
 
-    Wherever it is asked about a number, that may be text in any usual spelling, a whole number,
-    or a value with a ``phone`` or an ``ani``; what is none is a ValueError.
+    Methods with an ``ani`` parameter accept a string in any common format, an integer, or an object
+    with a ``phone`` or ``ani`` attribute; any other value raises ValueError.
 
     Args:
-        anis: How many numbers the inventory holds, at least 0.
-        seed: What inventory and chance are made from; the same seed gives the same rows on the
-            same day, and the same faults to the same requests.
-        api_key: The one key that is let in.
-        latency: Seconds added to each answer, after the state has changed: who gives up waiting
-            for an answer has still been heard.
+        anis: Inventory size, at least 0.
+        seed: Seed for the inventory and the faults. On the same day, the same seed generates the
+            same rows. For the same requests, the same seed triggers the same faults.
+        api_key: The only accepted key.
+        latency: Seconds to wait before each response. The state changes before the delay, so an
+            action is applied even if the client times out.
         host: Address to bind; loopback only.
-        port: Port to bind; 0 takes a free one.
-        refusal_status: HTTP status of refusals, 200 or 4xx (not documented, so try both).
-        dialect: ``"v2"`` as documented, or ``"v1"``, the older way to word refusals.
-        text_ids: Ids of rows as strings, not numbers.
-        contradictory: Envelopes that contradict themselves, as the documentation's example does.
-        page_size_max: Largest ``page_size``, and the default (1000 in the API documentation).
-        faults: What goes wrong from the beginning; see :mod:`nrm_async.sandbox.faults.kinds`.
-        inventory: A file to load the inventory from (what the SDK has saved in any form, or CSV
-            or JSON as the API's listing has it), or rows in the wire form; instead of ``anis``.
-        state_file: An SQLite file that keeps inventory, actions, books and clock; one that is
-            there already decides what the inventory is.
-        now: The clock to run with, answering aware datetimes; None for the system's.
+        port: Port to bind; 0 picks a free one.
+        refusal_status: HTTP status of refusals: 200 or 4xx. The API documentation does not
+            specify it, so test with both.
+        dialect: ``"v2"`` for the documented format, or ``"v1"`` for the older refusal format.
+        text_ids: Whether row ids are strings instead of numbers.
+        contradictory: Whether envelopes are inconsistent, as in the API documentation's example.
+        page_size_max: Maximum and default ``page_size`` (1000 in the API documentation).
+        faults: Initial faults; see :mod:`nrm_async.sandbox.faults.kinds`.
+        inventory: An inventory to serve instead of a generated one: a file (saved by the SDK in
+            any format, or CSV or JSON in the API's format), or rows in the API's format.
+        state_file: An SQLite file that persists the inventory, the actions, the history and the
+            clock. If the file exists, its inventory takes precedence over the other arguments.
+        now: The underlying clock: a callable that returns aware datetimes. Defaults to the system
+            clock.
 
     Raises:
-        ValueError: An argument breaks its rule; the message names both.
-        OSError: The file to load cannot be read.
+        ValueError: An argument is invalid.
+        OSError: The inventory file cannot be read.
 
     Example:
         >>> import asyncio, aiohttp
         >>> async def main() -> int:
         ...     async with Sandbox(anis=20) as sandbox, aiohttp.ClientSession() as session:
         ...         key = {"Authorization": f"Bearer {sandbox.api_key}"}
-        ...         async with session.get(f"{sandbox.url}/anis", headers=key) as answer:
-        ...             return (await answer.json())["total_anis"]
+        ...         async with session.get(f"{sandbox.url}/anis", headers=key) as response:
+        ...             return (await response.json())["total_anis"]
         >>> asyncio.run(main())
         20
     """
@@ -89,82 +95,87 @@ class Sandbox:
         state_file: str | Path | None = None,
         now: Callable[[], datetime] | None = None,
     ) -> None:
-        checks.whole_number("anis", anis, 0)
-        checks.whole_number("seed", seed, -(2**63), 2**63 - 1)
-        checks.whole_number("page_size_max", page_size_max, 1)
-        checks.whole_number("port", port, 0, 65535)
-        self._api_key = checks.key(api_key)
-        switches = Switches(
+        check_whole_number("anis", anis, 0)
+        check_whole_number("seed", seed, -(2**63), 2**63 - 1)
+        check_whole_number("page_size_max", page_size_max, 1)
+        check_whole_number("port", port, 0, 65535)
+        self._api_key = check_api_key(api_key)
+        self._initial_switches = Switches(
             refusal_status=refusal_status,
             dialect=dialect,
             text_ids=text_ids,
             contradictory=contradictory,
         )
-        self._first_switches = switches
-        latency, host = checks.seconds("latency", latency), checks.loopback(host)
-        self._faults = Engine(seed, [fault_of(spec) for spec in faults])
+        latency, host = check_seconds("latency", latency), loopback_address(host)
+        self._engine = Engine(seed, [parse_fault(spec) for spec in faults])
         self._account = Account(anis, seed, inventory, state_file, now)
         self._endpoints = Endpoints(
-            self.state, api_key, self.restricted_key, page_size_max, switches
+            self.state, api_key, self.restricted_key, page_size_max, self._initial_switches
         )
-        self._visits = Visits(
-            self._endpoints, self.state, self.books, self.clock, self._faults, latency
+        self._api_handler = ApiHandler(
+            self._endpoints, self.state, self.books, self.clock, self._engine, latency
         )
-        self._control = Control(self)
-        self._server = Server(self._handle, self._visits.broken, host, port)
+        self._control = Control(
+            self._endpoints, self.clock, self._engine, lambda: self.url, self.reset
+        )
+        self._server = Server(self._handle, self._api_handler.handle_malformed, host, port)
         self._assert = Assertions(lambda: self.books, self.status_of)
         self._thread: LoopThread | None = None
 
     @property
     def url(self) -> str:
-        """The base URL for a client, ending in ``/nrm``; RuntimeError unless running."""
+        """The base URL of the API, ending in ``/nrm``.
+
+        Raises:
+            RuntimeError: The sandbox is not running.
+        """
         return f"{self.root_url}{BASE_PATH}"
 
     @property
     def root_url(self) -> str:
-        """Where everything lives that is not NRM: ``/openapi.json``, ``/books``, ``/control``."""
-        if self._server.origin is None:
+        """The server's root URL, for ``/openapi.json``, ``/books`` and ``/control``."""
+        if self._server.root_url is None:
             raise RuntimeError("the sandbox has no URL before start() or after stop()")
-        return self._server.origin
+        return self._server.root_url
 
     @property
     def api_key(self) -> str:
-        """The key that is let in."""
+        """The accepted API key."""
         return self._api_key
 
     @property
     def restricted_key(self) -> str:
-        """A valid key of the wrong type: every call with it is answered 403."""
+        """A valid API key of the wrong type: the API rejects it with a 403."""
         return f"{self._api_key}-restricted"
 
     @property
-    def founding(self) -> Founding:
-        """What the inventory was made from: that of the state file, where there is one."""
-        return self._account.founding
+    def founding(self) -> Origin:
+        """The origin of the inventory, read from the state file if it exists."""
+        return self._account.origin
 
     @property
     def state(self) -> State:
-        """The state behind the server, for looking at (``rows``, ``row``, ``scheduled``)."""
+        """The account's current state."""
         return self._account.state
 
     @property
     def books(self) -> Books:
-        """Every request, and every action that was applied."""
+        """The history of requests and applied actions."""
         return self.state.books
 
     @property
     def clock(self) -> Clock:
-        """What time it is: ``set``, ``advance``, ``freeze``, ``resume``."""
+        """The sandbox's clock."""
         return self._account.clock
 
     @property
     def faults(self) -> Engine:
-        """The faults at work: ``inject``, ``injected``, ``remove``, ``clear``."""
-        return self._faults
+        """The fault engine, which lists and removes active faults."""
+        return self._engine
 
     @property
     def switches(self) -> Switches:
-        """How answers are worded; may be replaced while it runs."""
+        """The response options; may be replaced while the sandbox is running."""
         return self._endpoints.switches
 
     @switches.setter
@@ -173,62 +184,67 @@ class Sandbox:
 
     @property
     def page_size_max(self) -> int:
-        """Largest ``page_size``, and the default."""
+        """Maximum and default ``page_size``."""
         return self._endpoints.page_size_max
 
     @property
     def phones(self) -> tuple[str, ...]:
-        """Every phone of the inventory, in order."""
+        """All phone numbers in the inventory, in listing order."""
         return self.state.phones
 
     @property
     def requests(self) -> int:
-        """How many requests have come in to the API, good and bad."""
+        """The number of API requests received, including invalid ones."""
         return self.books.times_requested()
 
     @property
     def max_in_flight(self) -> int:
-        """The most requests that were being answered at once."""
+        """The maximum number of concurrent requests so far."""
         return self.books.max_in_flight
 
     def __len__(self) -> int:
         return len(self.state)
 
     def status_of(self, ani: Any) -> str:
-        """The status code of ``ani`` now; KeyError when it is not there, ValueError if none is."""
+        """Return the current status code of ``ani``.
+
+        Raises:
+            KeyError: The number is not in the inventory.
+        """
         return self.state.status_of(ani)
 
     def inject(self, *faults: FaultLike) -> tuple[int, ...]:
-        """Let this go wrong from the next request on; ``faults.remove`` takes these numbers.
+        """Activate faults, and return their ids for ``faults.remove()``.
 
         Example:
             >>> Sandbox(5).inject("429:endpoint=pause,count=2,retry_after=1", "reset:share=0.1")
             (1, 2)
         """
-        found = [fault_of(spec) for spec in faults]  # all of them, before any is at work
-        return tuple(map(self._faults.inject, found))
+        parsed = [parse_fault(spec) for spec in faults]  # parse all before injecting any
+        return tuple(map(self._engine.inject, parsed))
 
     def reset(self) -> None:
-        """Begin anew, as it was made: inventory, clock, books, faults and switches."""
-        self._faults.reset()
-        self.switches = self._first_switches
+        """Restore the initial inventory, clock, faults and switches, and clear the history."""
+        self._engine.reset()
+        self.switches = self._initial_switches
         self._account.reset()
 
     def assert_applied(
         self, action: ActionName, ani: Any = None, *, times: int | None = None
     ) -> None:
-        """``action`` was applied: to ``ani`` if given, exactly ``times`` if given, else at all.
+        """Assert that ``action`` was applied to ``ani``, exactly ``times`` times if given.
 
         Raises:
-            AssertionError: It was not; the message says what happened instead.
+            AssertionError: The action was not applied, or not ``times`` times. The message lists
+                the matching requests.
         """
         self._assert.applied(action, ani, times)
 
     def assert_not_applied(self, action: ActionName | None = None, ani: Any = None) -> None:
-        """No such action was applied; None means any action, any number.
+        """Assert that ``action`` was not applied to ``ani``; None matches any action or number.
 
         Raises:
-            AssertionError: One was; the message says which.
+            AssertionError: A matching action was applied. The message lists such actions.
         """
         self._assert.not_applied(action, ani)
 
@@ -241,31 +257,44 @@ class Sandbox:
         times: int | None = None,
         at_most: int | None = None,
     ) -> None:
-        """So many requests came to ``endpoint`` about ``ani``, and were answered ``status``.
+        """Assert that the API received matching requests.
 
-        At least one where neither ``times`` nor ``at_most`` is given.
+        Args:
+            endpoint: The requested endpoint; None matches any.
+            ani: The number in the request; None matches any.
+            status: The response status; None matches any.
+            times: The exact number of requests.
+            at_most: The maximum number of requests. If neither ``times`` nor ``at_most`` is given,
+                at least one request is required.
 
         Raises:
-            AssertionError: Other requests came; the message says which.
+            AssertionError: The number of requests differs. The message lists the requests.
         """
         self._assert.requests(endpoint, ani, status, times, at_most)
 
     def assert_max_in_flight(self, most: int) -> None:
-        """No more than ``most`` requests were ever being answered at once.
+        """Assert that there were never more than ``most`` concurrent requests.
 
         Raises:
-            AssertionError: There were more; the message says when.
+            AssertionError: The limit was exceeded. The message names the first request at the peak.
         """
         self._assert.max_in_flight(most)
 
     async def start(self) -> None:
-        """Bind and answer from now on; does nothing when running. OSError if the port is taken."""
+        """Bind the port and start serving; do nothing if already running.
+
+        Raises:
+            OSError: The port is in use.
+        """
         if not self._server.is_running:
             self.state.prepare()
             await self._server.start()
 
     async def stop(self) -> None:
-        """Drop what is under way, close every connection and the port; safe to call again."""
+        """Cancel requests in flight, and close all connections, the port and the state file.
+
+        Do nothing if already stopped.
+        """
         await self._server.stop()
         self._account.close()
 
@@ -309,4 +338,4 @@ class Sandbox:
         endpoint = PATHS.get(path)
         if endpoint is None and path.startswith(PREFIXES):
             return await self._control.handle(request)
-        return await self._visits.handle(request, endpoint)
+        return await self._api_handler.handle(request, endpoint)

@@ -1,50 +1,54 @@
-"""The state in an SQLite file: what it was made from, every event since, and every request.
+"""The account, and the SQLite file that persists its state.
 
-Nothing else is kept: the state is what comes of the events, told again in order. Each is on its way
-to the disk before anybody hears of it, so a killed process loses nothing that it has answered;
-only a power failure may cost the last moments.
+The file contains the origin of the inventory, every state change and every request. Replaying the
+changes in order restores the state. Each record is written before the response is sent, so no
+acknowledged action is lost if the process is killed. A power failure may lose the latest records.
 """
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 from attrs import frozen
 
-from nrm_async.sandbox.books import AppliedAction, RequestEntry
-from nrm_async.sandbox.events import Event, Joined, Left, Turned
+from nrm_async.sandbox.clock import Clock
+from nrm_async.sandbox.history import AppliedAction, RequestEntry
+from nrm_async.sandbox.inventory import GeneratedRows, ImportedRows, Inventory, read_rows
+from nrm_async.sandbox.state import ClockChanged, NumberAdded, NumberRemoved, State, StateChange
+from nrm_async.sandbox.values import Row
 
-_APPLICATION: Final = 0x4E524D31  # "NRM1", in the header of the file
-_VERSION: Final = 1
-_PATIENCE: Final = 0.2  # seconds to wait for another sandbox to let go of the file
+_APPLICATION_ID: Final = 0x4E524D31  # "NRM1", in the header of the file
+_FORMAT: Final = 1
+_LOCK_TIMEOUT: Final = 0.2  # seconds to wait for another process to release the file
 
-_TABLES: Final = f"""
+# Table, column and kind names are part of format 1.
+_SCHEMA: Final = f"""
 BEGIN;
 CREATE TABLE founding (body TEXT NOT NULL);
 CREATE TABLE rows (body BLOB NOT NULL);
 CREATE TABLE events (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, body TEXT NOT NULL);
 CREATE TABLE requests (number INTEGER PRIMARY KEY, body TEXT NOT NULL);
-PRAGMA application_id = {_APPLICATION};
-PRAGMA user_version = {_VERSION};
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {_FORMAT};
 COMMIT;
 """
-_KINDS: Final[dict[str, type[Any]]] = {
+_TYPES: Final[dict[str, type[Any]]] = {
     "applied": AppliedAction,
-    "turned": Turned,
-    "joined": Joined,
-    "left": Left,
+    "turned": ClockChanged,
+    "joined": NumberAdded,
+    "left": NumberRemoved,
 }
-_NAMES: Final = {kind: name for name, kind in _KINDS.items()}
+_KINDS: Final = {change: kind for kind, change in _TYPES.items()}
 
 
 @frozen
-class Founding:
-    """What an inventory is made from: a seed and a day, or rows that were loaded, as JSON."""
+class Origin:
+    """The origin of an inventory: a size, a seed and a date, or imported rows as JSON."""
 
     anis: int
     seed: int
@@ -52,96 +56,169 @@ class Founding:
     rows: tuple[bytes, ...] | None = None
 
 
+class Account:
+    """A state with its clock and an optional state file.
+
+    Args:
+        anis: Size of a generated inventory.
+        seed: Seed for a generated inventory.
+        inventory: A file to import, or rows in wire format. If None, an inventory is generated.
+        file: The state file. If None, the state is kept in memory only. If the file exists, its
+            origin takes precedence over the other arguments.
+        now: The underlying clock.
+
+    Raises:
+        ValueError: The rows or the state file are invalid.
+        OSError: The inventory file cannot be read.
+    """
+
+    def __init__(
+        self,
+        anis: int,
+        seed: int,
+        inventory: str | Path | Iterable[Row] | None,
+        file: str | Path | None,
+        now: Callable[[], datetime] | None,
+    ) -> None:
+        self.clock = Clock(now)
+        self.origin = Origin(anis, seed, self.clock.now().date(), _encoded_rows(inventory))
+        self._store: Store | None = None
+        if file is not None:
+            self._store = Store(file, self.origin)
+            self.origin = self._store.origin
+        try:
+            self.state = State(self._new_inventory(), self.clock, self._store)
+            if self._store is not None:
+                self._replay(self._store)
+        except BaseException:
+            self.close()
+            raise
+
+    def reset(self) -> None:
+        """Restore the original inventory and clock, and clear the history."""
+        self.state.reset(self._new_inventory())
+
+    def close(self) -> None:
+        """Close the state file."""
+        if self._store is not None:
+            self._store.close()
+
+    def _new_inventory(self) -> Inventory:
+        origin = self.origin
+        if origin.rows is None:
+            return Inventory(GeneratedRows(origin.anis, origin.seed, origin.today))
+        additions = GeneratedRows(0, origin.seed, origin.today)
+        return Inventory(ImportedRows(origin.rows, additions))
+
+    def _replay(self, store: "Store") -> None:
+        try:
+            for change in store.changes():
+                self.state.replay(change)
+            for entry in store.requests():
+                self.state.books.restore(entry)
+            for action in self.state.books.applied():
+                self.state.books.skip_to(action.request, action.when)
+        except (sqlite3.Error, ValueError, TypeError, LookupError) as error:
+            raise ValueError(f"state file {store.path}: the file is damaged: {error}") from None
+
+
+def _encoded_rows(inventory: str | Path | Iterable[Row] | None) -> tuple[bytes, ...] | None:
+    """Encode the rows one at a time: as dictionaries, they would use several times the memory."""
+    if inventory is None:
+        return None
+    rows = read_rows(inventory) if isinstance(inventory, str | Path) else inventory
+    return tuple(map(msgspec.json.encode, rows))
+
+
 class Store:
     """A state file.
 
     Args:
-        path: Where it is; made if it is not there.
-        founding: What a new one holds; one that is there keeps its own.
+        path: The path of the file, which is created if it does not exist.
+        origin: The origin to write to a new file. An existing file keeps its own origin.
 
     Raises:
-        ValueError: It cannot be used; the message says why, in one line.
+        ValueError: The file cannot be used as a state file.
     """
 
-    def __init__(self, path: str | Path, founding: Founding) -> None:
-        self._path = Path(path)
+    def __init__(self, path: str | Path, origin: Origin) -> None:
+        self.path = Path(path)
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         try:
-            self.founding = self._founded(founding)
+            self.origin = self._load_origin(origin)
         except (sqlite3.Error, ValueError, TypeError) as error:
             self.close()
-            raise ValueError(f"state file {self._path}: {_reason(error)}") from None
+            raise ValueError(f"state file {self.path}: {_reason(error)}") from None
 
-    def events(self) -> Iterator[Event]:
-        """Every event so far, in order."""
-        for kind, body in self._read("SELECT kind, body FROM events ORDER BY id"):
-            yield msgspec.json.decode(body, type=_KINDS[kind])
+    def changes(self) -> Iterator[StateChange]:
+        """Yield all state changes, in order."""
+        for kind, body in self._query("SELECT kind, body FROM events ORDER BY id"):
+            yield msgspec.json.decode(body, type=_TYPES[kind])
 
     def requests(self) -> Iterator[RequestEntry]:
-        """Every request so far that has ended, in order of arrival."""
-        for (body,) in self._read("SELECT body FROM requests ORDER BY number"):
+        """Yield all finished requests, in order of arrival."""
+        for (body,) in self._query("SELECT body FROM requests ORDER BY number"):
             yield msgspec.json.decode(body, type=RequestEntry)
 
-    def write(self, event: Event) -> None:
-        """Keep an event."""
-        body = msgspec.json.encode(event).decode()
-        self._write("INSERT INTO events (kind, body) VALUES (?, ?)", _NAMES[type(event)], body)
+    def write(self, change: StateChange) -> None:
+        """Save a state change."""
+        body = msgspec.json.encode(change).decode()
+        self._execute("INSERT INTO events (kind, body) VALUES (?, ?)", _KINDS[type(change)], body)
 
-    def keep(self, request: RequestEntry) -> None:
-        """Keep a request that has ended."""
+    def write_request(self, request: RequestEntry) -> None:
+        """Save a finished request."""
         body = msgspec.json.encode(request).decode()
-        self._write("INSERT OR REPLACE INTO requests VALUES (?, ?)", request.number, body)
+        self._execute("INSERT OR REPLACE INTO requests VALUES (?, ?)", request.number, body)
 
     def clear(self) -> None:
-        """Forget events and requests, and keep what the inventory was made from."""
-        self._write("DELETE FROM events")
-        self._write("DELETE FROM requests")
+        """Delete all state changes and requests, but keep the origin."""
+        self._execute("DELETE FROM events")
+        self._execute("DELETE FROM requests")
 
     def close(self) -> None:
-        """Let go of the file; the next write takes it again."""
+        """Close the file. The next write reopens it."""
         with self._lock:
             connection, self._connection = self._connection, None
             if connection is not None:
                 connection.close()
 
-    def _founded(self, founding: Founding) -> Founding:
+    def _load_origin(self, new: Origin) -> Origin:
         with self._lock:
             database = self._open()
-            if _is_new(database):
-                _found(database, founding)
-                return founding
-            with closing(database.execute("SELECT body FROM founding")) as found:
-                (body,) = found.fetchone()
-            kept = msgspec.json.decode(body, type=Founding)
-            rows = tuple(row for (row,) in self._read("SELECT body FROM rows ORDER BY rowid"))
-            return Founding(kept.anis, kept.seed, kept.today, rows or None)
+            if _is_empty(database):
+                _create(database, new)
+                return new
+            ((body,),) = self._query("SELECT body FROM founding LIMIT 1")
+            saved = msgspec.json.decode(body, type=Origin)
+            rows = tuple(row for (row,) in self._query("SELECT body FROM rows ORDER BY rowid"))
+            return Origin(saved.anis, saved.seed, saved.today, rows or None)
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
-            self._connection = _connect(self._path)
+            self._connection = _connect(self.path)
         return self._connection
 
-    def _read(self, query: str) -> Iterator[Any]:
+    def _query(self, query: str) -> Iterator[Any]:
         with closing(self._open().execute(query)) as rows:
             yield from rows
 
-    def _write(self, statement: str, *values: object) -> None:
+    def _execute(self, statement: str, *values: object) -> None:
         with self._lock:
             self._open().execute(statement, values)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(
-        path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+        path, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False
     )
     try:
-        _check(database)
-        # One process at a time; and no waiting for the disk at each write.
+        _check_format(database)
+        # Allow one process at a time, and skip the fsync after each write.
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
-        database.execute("BEGIN IMMEDIATE")  # takes the lock now, not at the first write
+        database.execute("BEGIN IMMEDIATE")  # acquire the lock now rather than at the first write
         database.execute("COMMIT")
     except BaseException:
         database.close()
@@ -149,36 +226,35 @@ def _connect(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _check(database: sqlite3.Connection) -> None:
-    """Look before anything is changed: it may be somebody else's file."""
+def _check_format(database: sqlite3.Connection) -> None:
+    """Raise ValueError unless the file is empty or a state file in the current format."""
     (application,) = database.execute("PRAGMA application_id").fetchone()
     (version,) = database.execute("PRAGMA user_version").fetchone()
-    if application == 0 and _is_new(database):
+    if application == 0 and _is_empty(database):
         return
-    if application != _APPLICATION:
-        raise ValueError("it is another program's database")
-    if version != _VERSION:
-        raise ValueError(f"it has format {version}, this version reads format {_VERSION}")
+    if application != _APPLICATION_ID:
+        raise ValueError("the file is another program's database")
+    if version != _FORMAT:
+        raise ValueError(f"the file has format {version}, but this version reads format {_FORMAT}")
 
 
-def _is_new(database: sqlite3.Connection) -> bool:
+def _is_empty(database: sqlite3.Connection) -> bool:
     (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
     return not tables
 
 
-def _found(database: sqlite3.Connection, founding: Founding) -> None:
-    database.executescript(_TABLES)
-    bare = Founding(founding.anis, founding.seed, founding.today)
+def _create(database: sqlite3.Connection, origin: Origin) -> None:
+    database.executescript(_SCHEMA)
+    without_rows = msgspec.json.encode(Origin(origin.anis, origin.seed, origin.today)).decode()
     with database:
         database.execute("BEGIN")
-        rows = ((row,) for row in founding.rows or ())
-        database.executemany("INSERT INTO rows VALUES (?)", rows)
-        database.execute("INSERT INTO founding VALUES (?)", (msgspec.json.encode(bare).decode(),))
+        database.executemany("INSERT INTO rows VALUES (?)", ((row,) for row in origin.rows or ()))
+        database.execute("INSERT INTO founding VALUES (?)", (without_rows,))
 
 
 def _reason(error: Exception) -> str:
     if "locked" in str(error):
         return "another sandbox is using it"
     if "not a database" in str(error):
-        return "it is no state file of this sandbox"
+        return "the file is not a sandbox state file"
     return str(error)

@@ -1,4 +1,4 @@
-"""The values that pass between the rooms of the sandbox: rows, requests, pages, answers."""
+"""Values shared by the sandbox modules: rows, requests, pages and action results."""
 
 from datetime import datetime
 from typing import Final, Literal, TypeAlias
@@ -12,42 +12,42 @@ FIELDS: Final = (
     *("last30DaysDials", "last30DaysContacts", "contactRate", "successRate", "blockRate"),
     "noAnswerRate",
 )
-"""The 24 documented fields of a row, in the order of the documentation's example."""
+"""The 24 documented row fields, in the order of the API documentation's example."""
 
 Row: TypeAlias = dict[str, str | int | float | None]
-"""One ANI as it goes over the wire, under these names."""
+"""An ANI in wire format: a mapping from :data:`FIELDS` to values."""
 
 ActionName: TypeAlias = Literal["pause", "activate", "remediate"]
-"""The three actions of the API, named as in their paths."""
+"""The name of an API action, as in its path."""
 
 Endpoint: TypeAlias = Literal["anis", "pause", "activate", "remediate"]
-"""The four endpoints of the API, named as in their paths."""
+"""The name of an API endpoint, as in its path."""
 
 ACTIONS: Final[tuple[ActionName, ...]] = ("pause", "activate", "remediate")
 ENDPOINTS: Final[tuple[Endpoint, ...]] = ("anis", "pause", "activate", "remediate")
 
 ACTIVE: Final = "ACTIVE_AND_BEING_MANAGED"
-"""Status of an ANI in use (NRM API documentation)."""
+"""Status code of an ANI in use (NRM API documentation)."""
 
 ACTIVE_LABEL: Final = "Active and Being Managed"
 
 COOLING_OFF: Final = "COOLING_OFF"
-"""Status of a paused ANI (assumed: the documentation does not give its code)."""
+"""Status code of a paused ANI (assumed: the documentation does not specify it)."""
 
 COOLING_OFF_LABEL: Final = "Cooling Off"
 
 
 @frozen
 class ActionRequest:
-    """A well-formed request for one action.
+    """A valid action request.
 
     Attributes:
-        action: Which action.
+        action: The action.
         ani: The number in canonical form, digits only.
-        carrier: Six-digit carrier id, as sent.
-        note: Free text, as sent.
-        date: The date exactly as sent.
-        at: What ``date`` means: aware, in UTC. None means now.
+        carrier: The six-digit carrier id, as sent.
+        note: The free text, as sent.
+        date: The date, as sent.
+        at: ``date`` as an aware datetime in UTC. None means now.
     """
 
     action: ActionName
@@ -60,7 +60,7 @@ class ActionRequest:
 
 @frozen
 class PageRequest:
-    """A well-formed request for one page: ``page`` from 1, ``number`` digits only."""
+    """A valid page request: a page number from 1, a page size, and a phone number prefix."""
 
     page: int
     page_size: int
@@ -69,13 +69,13 @@ class PageRequest:
 
 @frozen
 class Page:
-    """One page of the listing.
+    """A page of the listing.
 
     Attributes:
         rows: The rows on this page, each as JSON.
-        total: How many rows match the filter, on all pages.
-        page: Which page this is, from 1.
-        page_size: The size asked for.
+        total: Number of matching rows on all pages.
+        page: The page number, from 1.
+        page_size: The requested page size.
     """
 
     rows: tuple[bytes, ...]
@@ -85,13 +85,13 @@ class Page:
 
     @property
     def total_pages(self) -> int:
-        """How many pages of this size hold all matching rows; 0 when there are none."""
+        """Total number of pages; 0 if no rows match."""
         return -(-self.total // self.page_size)
 
 
 @frozen
 class Applied:
-    """The action was accepted: ``status`` is the word the API documents for it."""
+    """An accepted action, with its documented status."""
 
     status: str
     ani: str
@@ -99,17 +99,17 @@ class Applied:
 
 @frozen
 class Refused:
-    """The action was refused, with the documented message."""
+    """A refused action, with the documented message."""
 
     message: str
 
 
 @frozen
 class WithinCooldown:
-    """A remediation was refused because the last one is less than 30 days old."""
+    """A remediation refused because the previous one is less than 30 days old."""
 
     message: str = "within cooldown"
 
 
 Answer: TypeAlias = Applied | Refused | WithinCooldown
-"""What the state says to an action."""
+"""The result of an action."""

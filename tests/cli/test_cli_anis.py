@@ -1,67 +1,56 @@
-"""Listing: what is shown of an inventory, how much is fetched for it, and what can go wrong."""
+"""The command ``anis``: output, number of requests, invalid usage and errors."""
 
 import json
-from collections.abc import Callable
 
 import pytest
 
 from nrm_async.sandbox import Sandbox
-from tests.cli.conftest import Cli
-from tests.conftest import API_KEY, StubAPI
+from tests.cli.conftest import Cli, PointAt
+from tests.fakes import API_KEY, StubAPI
 
 
-async def test_anis_is_a_table_for_people(cli: Cli, sandbox: Sandbox) -> None:
-    """Titles come once, every number has a row, and the last line counts them."""
+async def test_anis_prints_a_table(cli: Cli, sandbox: Sandbox) -> None:
+    """The table has one header, a row for each number and a line with the count."""
     done = await cli("anis", "--page-size", "50")
     title, *rows, last = done.out.splitlines()
     assert (done.code, done.err) == (0, "")
-    assert title.split() == [
-        "ANI",
-        "Status",
-        "Campaign",
-        "State",
-        "Dials",
-        "Contact",
-        "%",
-        "Block",
-        "%",
-    ]
+    assert " ".join(title.split()) == "ANI Status Campaign State Dials Contact % Block %"
     assert [row.split()[0] for row in rows] == list(sandbox.phones)
     assert last == "120 numbers listed"
 
 
-async def test_anis_as_json_is_an_object_on_each_line(cli: Cli, sandbox: Sandbox) -> None:
-    """Programs get every field under its Python name, and nothing else."""
+async def test_anis_as_json_lines(cli: Cli, sandbox: Sandbox) -> None:
+    """Each line is an object with every field under its Python name."""
     done = await cli("anis", "--json")
     rows = [json.loads(line) for line in done.out.splitlines()]
     assert [row["phone"] for row in rows] == list(sandbox.phones)
     assert {"status_label", "block_rate", "last_30_days_dials", "extra"} <= set(rows[0])
 
 
-async def test_anis_stops_at_its_limit(cli: Cli, sandbox: Sandbox) -> None:
-    """A limit across pages is kept to the row."""
+async def test_limit_across_pages(cli: Cli, sandbox: Sandbox) -> None:
+    """The listing has exactly as many numbers as the limit."""
     done = await cli("anis", "--json", "--limit", "25", "--page-size", "10")
     phones = [json.loads(line)["phone"] for line in done.out.splitlines()]
     assert phones == list(sandbox.phones[:25])
 
 
-async def test_anis_fetches_little_for_a_small_limit(cli: Cli, sandbox: Sandbox) -> None:
-    """Three numbers do not cost a read of the account."""
+async def test_small_limit_fetches_little(cli: Cli, sandbox: Sandbox) -> None:
+    """Listing three numbers sends at most two requests."""
     done = await cli("anis", "--json", "--limit", "3")
     assert len(done.out.splitlines()) == 3
     assert sandbox.requests <= 2
 
 
-async def test_anis_shows_one_page(cli: Cli, sandbox: Sandbox) -> None:
-    """With a page asked for, that one alone is fetched."""
+async def test_page_fetches_one_page(cli: Cli, sandbox: Sandbox) -> None:
+    """With ``--page``, only that page is fetched."""
     done = await cli("anis", "--json", "--page", "3", "--page-size", "50", "--limit", "5")
     phones = [json.loads(line)["phone"] for line in done.out.splitlines()]
     assert phones == list(sandbox.phones[100:105])
     assert sandbox.requests == 1
 
 
-async def test_anis_filters_by_prefix(cli: Cli, sandbox: Sandbox) -> None:
-    """The prefix goes to the API."""
+async def test_number_filters_by_prefix(cli: Cli, sandbox: Sandbox) -> None:
+    """Only numbers with the prefix are listed."""
     prefix = sandbox.phones[0][:3]
     done = await cli("anis", "--json", "--number", prefix)
     phones = [json.loads(line)["phone"] for line in done.out.splitlines()]
@@ -81,19 +70,19 @@ async def test_anis_filters_by_prefix(cli: Cli, sandbox: Sandbox) -> None:
         ("--base-url", "http://example.com/nrm"),
     ],
 )
-async def test_anis_refuses_options_that_make_no_sense(
+async def test_invalid_option_sends_nothing(
     cli: Cli, sandbox: Sandbox, wrong: tuple[str, ...]
 ) -> None:
-    """Wrong usage is exit code 2, told without a traceback, and nothing is sent."""
+    """Invalid usage exits with 2, without a traceback."""
     done = await cli("anis", *wrong)
     assert (done.code, done.out, sandbox.requests) == (2, "", 0)
     assert "Traceback" not in done.err
 
 
-async def test_anis_needs_a_key(
+async def test_missing_key_exits_with_2(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
 ) -> None:
-    """A missing key is exit code 2, and one line names the variable."""
+    """The error is one line that names the variable to set."""
     monkeypatch.delenv("OUTBOUNDIQ_API_KEY")
     done = await cli("anis")
     assert (done.code, sandbox.requests) == (2, 0)
@@ -101,8 +90,10 @@ async def test_anis_needs_a_key(
 
 
 @pytest.mark.parametrize("key", ["wrong-key", "sandbox-key-restricted"])
-async def test_anis_with_a_wrong_key(cli: Cli, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
-    """A key that is not accepted is exit code 3 and one line, without the key."""
+async def test_rejected_key_exits_with_3(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    """The error is one line that does not contain the key."""
     monkeypatch.setenv("OUTBOUNDIQ_API_KEY", key)
     done = await cli("anis")
     assert (done.code, done.out) == (3, "")
@@ -111,13 +102,11 @@ async def test_anis_with_a_wrong_key(cli: Cli, monkeypatch: pytest.MonkeyPatch, 
     assert key not in done.err
 
 
-async def test_anis_reports_a_refusal(
-    anywhere: Cli, environment: Callable[[str, str], None], stub_api: StubAPI
-) -> None:
-    """Any other answer that is no page is exit code 1, with the request id for support."""
-    environment(stub_api.url, API_KEY)
+async def test_api_error_exits_with_1(run_cli: Cli, point_at: PointAt, stub_api: StubAPI) -> None:
+    """The error contains the status, the message and the request id."""
+    point_at(stub_api.url, API_KEY)
     stub_api.reply({"success": False, "message": "not today"}, 422, {"x-request-id": "r-1"})
-    done = await anywhere("anis")
+    done = await run_cli("anis")
     assert (done.code, done.out) == (1, "")
     assert "HTTP 422: not today" in done.err
     assert done.err.endswith("[request id r-1]\n")
@@ -127,9 +116,9 @@ HOSTILE = "[red]x[/red] [/] :smile: \x1b[2J\x07\u202e\r\n"
 
 
 @pytest.fixture
-def hostile_page(environment: Callable[[str, str], None], stub_api: StubAPI) -> None:
-    """An API whose texts hold markup, control characters and a row that cannot be read."""
-    environment(stub_api.url, API_KEY)
+def hostile_page(point_at: PointAt, stub_api: StubAPI) -> None:
+    """An API that sends markup, control characters and a malformed row."""
+    point_at(stub_api.url, API_KEY)
     rows = [
         {"id": 1, "phone": "2345678901", "statusLabel": HOSTILE, "campaignName": HOSTILE},
         {"id": 2, "phone": "2345678902\x1b[2J", "blockRate": "much"},
@@ -138,20 +127,20 @@ def hostile_page(environment: Callable[[str, str], None], stub_api: StubAPI) -> 
 
 
 @pytest.mark.usefixtures("hostile_page")
-async def test_anis_shows_hostile_text_harmlessly(anywhere: Cli) -> None:
-    """Markup and control characters are seen, not obeyed."""
-    done = await anywhere("anis")
+async def test_markup_and_control_characters_are_escaped(run_cli: Cli) -> None:
+    """Markup is printed literally, and control characters are escaped."""
+    done = await run_cli("anis")
     assert done.out.replace("\n", "").isprintable()
     assert r"[red]x[/red] [/] :smile: \x1b[2J\x07\u202e\r\n" in done.out
     assert len(done.out.splitlines()) == 3
 
 
 @pytest.mark.usefixtures("hostile_page")
-async def test_anis_tells_of_rows_it_cannot_read(anywhere: Cli) -> None:
-    """A listing with a hole in it is exit code 1, and the hole is named."""
-    done = await anywhere("anis", "--json")
+async def test_malformed_row_exits_with_1(run_cli: Cli) -> None:
+    """The other rows are listed, and a warning names the row and its field."""
+    done = await run_cli("anis", "--json")
     assert done.code == 1
     assert [json.loads(line)["status_label"] for line in done.out.splitlines()] == [HOSTILE]
-    assert "rows that could not be read, and are missing above: 1; " in done.err
+    assert "1 malformed row left out; " in done.err
     assert "$.data[1].blockRate" in done.err
     assert done.err.replace("\n", "").isprintable()

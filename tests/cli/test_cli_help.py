@@ -1,4 +1,4 @@
-"""The help: it says what a user must know, and offers no way to show a key."""
+"""Help, version and invalid usage."""
 
 import pytest
 
@@ -11,24 +11,24 @@ COMMANDS = (
 )  # fmt: skip
 
 
-async def test_help_names_commands_codes_and_the_key(anywhere: Cli) -> None:
-    """The first page is enough to begin with."""
-    done = await anywhere("--help")
+async def test_help_names_commands_codes_and_the_key(run_cli: Cli) -> None:
+    """The main help page lists every command, the API key variable and the exit codes."""
+    done = await run_cli("--help")
     assert done.code == 0
     assert all(name in done.out for name in (*COMMANDS, "OUTBOUNDIQ_API_KEY", "Exit codes"))
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-async def test_every_command_has_help(anywhere: Cli, name: str) -> None:
-    """Each explains itself; only the sandbox, whose key is no secret, takes one."""
-    done = await anywhere(name, "--help")
+async def test_every_command_has_help(run_cli: Cli, name: str) -> None:
+    """Every command has help; only ``sandbox``, whose key is no secret, has ``--api-key``."""
+    done = await run_cli(name, "--help")
     assert done.code == 0
     assert ("--api-key" in done.out) is (name == "sandbox")
 
 
-async def test_version_is_the_package_s(anywhere: Cli) -> None:
-    """Bug reports can name it."""
-    assert __version__ in (await anywhere("--version")).out
+async def test_version_is_that_of_the_package(run_cli: Cli) -> None:
+    """``--version`` prints the version of the package."""
+    assert __version__ in (await run_cli("--version")).out
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ async def test_version_is_the_package_s(anywhere: Cli) -> None:
         ("sandbox", "--api-key", "a b"),
     ],
 )
-async def test_wrong_usage_is_exit_code_2(anywhere: Cli, wrong: tuple[str, ...]) -> None:
-    """Whatever the mistake, it is told, and nothing runs."""
-    done = await anywhere(*wrong)
+async def test_invalid_usage_exits_with_2(run_cli: Cli, wrong: tuple[str, ...]) -> None:
+    """Invalid usage prints an error and runs nothing."""
+    done = await run_cli(*wrong)
     assert (done.code, done.out) == (2, "")
     assert "Error: " in done.err

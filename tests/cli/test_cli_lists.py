@@ -1,219 +1,168 @@
-"""What to act on: a report's rest, never all of it; a dry run; words that fit the command."""
+"""Lists on standard input in every format, and options that select columns."""
 
+import asyncio
+import gzip
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from nrm_async import (
-    Activate,
-    BatchReport,
-    Failed,
-    NotSentError,
-    NRMError,
-    Outcome,
-    OutcomeUnknownError,
-    Pause,
-    Receipt,
-    RejectedError,
-    Succeeded,
-)
-from nrm_async.actions import Action
-from nrm_async.files import load_report, save_report
+from nrm_async import Activate, Pause
+from nrm_async.cli.inputs import Inputs
+from nrm_async.files import BadInput
 from nrm_async.sandbox import Sandbox
-from tests.cli.conftest import Cli
+from tests.cli.conftest import COMMAND, Cli, pointing_at
 
-ACTIVE = "ACTIVE_AND_BEING_MANAGED"
-FORMS = ["report.csv", "report.csv.gz", "report.jsonl", "report.parquet"]
+posix = pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+
+CSV = b"\n# exported\nsep=;\nPhone;Note\n2345678901;rest, please\n23456789.01;\n"
+LISTS = {
+    "csv": CSV,
+    "csv with a mark": b"\xef\xbb\xbf" + CSV,
+    "utf-16": CSV.decode().encode("utf-16"),
+    "json lines": b'{"phone": 2345678901.0, "note": "rest, please"}\n{"phone": 23456789.01}\n',
+    "csv, packed": gzip.compress(CSV),
+    "json lines, packed": gzip.compress(b'{"ani": "2345678901", "note": "rest, please"}\n12\n'),
+}
 
 
-@pytest.fixture
-def active(sandbox: Sandbox) -> list[str]:
-    """Numbers that can be paused."""
-    return [phone for phone in sandbox.phones if sandbox.status_of(phone) == ACTIVE]
+def pipe_with(content: bytes) -> int:
+    reader, writer = os.pipe()
+    os.write(writer, content)
+    os.close(writer)
+    return reader
 
 
-def failed(index: int, action: Action, outcome: Outcome, error: NRMError) -> Failed:
-    return Failed(
-        index=index, input=action, action=action, outcome=outcome, attempts=1, elapsed=0.0,
-        error=error,
+async def items_of(inputs: Inputs, content: bytes) -> list[object]:
+    source = pipe_with(content)
+    items: list[object] = [item async for item in inputs.given_inputs(source)]
+    os.close(source)
+    return items
+
+
+@posix
+@pytest.mark.parametrize("content", LISTS.values(), ids=LISTS)
+async def test_any_list_on_standard_input(content: bytes) -> None:
+    """``-`` accepts the same formats as ``--file``, and reports a bad line by number."""
+    good, bad = await items_of(Inputs("pause", ["-"], {"note": None}), content)
+    assert good == Pause("2345678901", note="rest, please")
+    assert isinstance(bad, BadInput)
+    assert "standard input line " in bad.error.message
+
+
+@posix
+async def test_lists_arrive_while_standard_input_is_open() -> None:
+    """A CSV row is returned as soon as its line is complete, compressed or not."""
+    for pack in (bytes, gzip.compress):
+        reader, writer = os.pipe()
+        source = Inputs("pause", ("-",), {}).given_inputs(reader)
+        os.write(writer, pack(b"Phone,Note\n2345678901,x\n"))
+        assert await anext(source) == Pause("2345678901", note="x")
+        following = asyncio.ensure_future(anext(source))
+        await asyncio.sleep(0)
+        assert not following.done()
+        os.write(writer, pack(b"2345678902,y\n"))
+        assert await following == Pause("2345678902", note="y")
+        os.close(writer)
+        assert [item async for item in source] == []
+        os.close(reader)
+
+
+@posix
+@pytest.mark.parametrize("content", [b"", b"\n# nothing today\n", gzip.compress(b"")])
+async def test_empty_standard_input(content: bytes) -> None:
+    """Empty standard input is an empty list, not an error."""
+    assert await items_of(Inputs("pause", ["-"], {}), content) == []
+
+
+@posix
+async def test_dates_on_standard_input() -> None:
+    """``--date`` is not required if the list contains dates."""
+    content = b"ani,date\n2345678901,2026-05-27\n"
+    inputs = Inputs("activate", ["-"], {"date": None})
+    inputs.open()
+    assert await items_of(inputs, content) == [Activate("2345678901", date="2026-05-27")]
+
+
+@posix
+async def test_columns_of_standard_input() -> None:
+    """Column options apply to files and to standard input."""
+    content = b"Phone,Number,Date\n2345678901,1,soon\n"
+    columns = {"ani": "Phone", "date": None}
+    inputs = Inputs("pause", ["-"], {}, columns=columns)
+    assert await items_of(inputs, content) == [Pause("2345678901")]
+
+
+@posix
+@pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"PAR1PAR1", gzip.compress(CSV)[:20]])
+async def test_standard_input_that_is_no_list(sandbox: Sandbox, content: bytes) -> None:
+    """Nothing is sent, the error is one line, and the exit code is 2."""
+    process = await asyncio.create_subprocess_exec(
+        *COMMAND, "pause", "-", env=pointing_at(sandbox.url, sandbox.api_key),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
+    _out, err = await process.communicate(content)
+    assert (process.returncode, sandbox.requests) == (2, 0)
+    assert err.startswith(b"nrm-async: standard input: ")
+    assert err.count(b"\n") == 1
 
 
-@pytest.fixture
-def report(active: list[str]) -> BatchReport:
-    """One result of each kind; two are safe to send again, one of them is no pause."""
-    applied = Pause(active[0])
-    return BatchReport((
-        Succeeded(
-            index=0, input=applied, action=applied, outcome=Outcome.APPLIED, attempts=1,
-            elapsed=0.0, receipt=Receipt(applied.ani, "paused", None),
-        ),
-        failed(1, Pause(active[1]), Outcome.UNKNOWN, OutcomeUnknownError("no answer")),
-        failed(2, Pause(active[2]), Outcome.REJECTED, RejectedError(200, "no")),
-        failed(3, Pause(active[3], note="rest"), Outcome.NOT_APPLIED, NotSentError("no way")),
-        failed(4, Activate(active[4], date="2026-01-31"), Outcome.NOT_APPLIED,
-               NotSentError("no way")),
-    ))  # fmt: skip
-
-
-@pytest.mark.parametrize("name", FORMS)
-async def test_a_retry_sends_only_what_is_safe(
-    cli: Cli, sandbox: Sandbox, active: list[str], report: BatchReport, tmp_path: Path, name: str
+async def test_columns_are_chosen_by_options(
+    cli: Cli, sandbox: Sandbox, active: list[str], tmp_path: Path
 ) -> None:
-    """The action as it was; what is left out, and why, is one line; unknown is exit code 1."""
-    path = tmp_path / name
-    save_report(path, report)
-    done = await cli("pause", "--retry", str(path), "--report", str(tmp_path / "next.csv"))
-    assert done.code == 1
-    assert [(entry.ani, entry.note) for entry in sandbox.books] == [(active[3], "rest")]
-    assert done.err == (
-        f"nrm-async: {path}: 1 number again; left out: 1 applied, 1 unknown, 1 rejected, "
-        "1 of another action\n"
-    )
-    assert [result.ani for result in load_report(tmp_path / "next.csv")] == [active[3]]
-
-
-@pytest.mark.parametrize(
-    "command", [("pause",), ("activate", "--date", "2026-01-31"), ("remediate",)]
-)
-@pytest.mark.parametrize("name", ["report.csv", "report.jsonl"])
-async def test_a_report_is_no_list(
-    cli: Cli, sandbox: Sandbox, report: BatchReport, tmp_path: Path, command: tuple[str, ...],
-    name: str,
-) -> None:  # fmt: skip
-    """Nothing is sent, and the way to do it is told."""
-    save_report(tmp_path / name, report)
-    done = await cli(*command, "--file", str(tmp_path / name))
-    assert (done.code, done.out, sandbox.requests) == (2, "", 0)
-    assert "it is a report" in done.err
-    assert "--retry" in done.err
-
-
-@pytest.mark.parametrize("option", ["--retry", "--file"])
-@pytest.mark.parametrize("way", ["path", "detour", "symlink", "hard link"])
-async def test_a_report_does_not_write_over_what_is_read(
-    cli: Cli, sandbox: Sandbox, report: BatchReport, tmp_path: Path, option: str, way: str
-) -> None:
-    """What may have been applied would be forgotten, or the list be lost; nothing is sent."""
-    path, other = tmp_path / "given.csv", tmp_path / "other.csv"
-    if option == "--retry":
-        save_report(path, report)
-    else:
-        path.write_text("\n".join(sandbox.phones))
-    before = path.read_bytes()
-    if way == "symlink":
-        other.symlink_to(path)
-    elif way == "hard link":
-        other.hardlink_to(path)
-    else:
-        other = path if way == "path" else tmp_path / ".." / tmp_path.name / path.name
-    done = await cli("pause", option, str(path), "--report", str(other))
-    assert (done.code, done.out, sandbox.requests) == (2, "", 0)
-    assert f"--report must be another file than {option}" in done.err
-    assert path.read_bytes() == before
-
-
-@pytest.mark.parametrize("more", [("2345678901",), ("--note", "x"), ("--carrier", "123456")])
-async def test_a_retry_is_of_its_own(
-    cli: Cli, sandbox: Sandbox, report: BatchReport, tmp_path: Path, more: tuple[str, ...]
-) -> None:
-    """Numbers and options beside it would be passed over, or change what was asked for."""
-    save_report(tmp_path / "report.csv", report)
-    done = await cli("pause", "--retry", str(tmp_path / "report.csv"), *more)
+    """``--no-column`` ignores a column; without it, the error message names the option."""
+    path = tmp_path / "export.csv"
+    path.write_text(f"Phone,Number,Carrier,Date\n{active[0]},7,Verizon,soon\n")
+    done = await cli("pause", "--file", str(path))
     assert (done.code, sandbox.requests) == (2, 0)
-    assert "--retry takes no numbers" in done.err
+    assert "--column ani=TITLE" in done.err
+    done = await cli("pause", "--file", str(path), "--column", "ani=Phone")
+    assert (done.code, len(sandbox.books)) == (1, 0)
+    assert "--no-column carrier" in " ".join(done.out.split())
+    options = ("--column", "ANI=phone", "--no-column", "carrier", "--no-column", "date")
+    done = await cli("pause", "--file", str(path), *options, "--column", "note=Carrier", "--json")
+    assert (done.code, done.err) == (0, "")
+    assert [(entry.ani, entry.note) for entry in sandbox.books] == [(active[0], "Verizon")]
 
 
-async def test_a_dry_run_sends_nothing(cli: Cli, sandbox: Sandbox, tmp_path: Path) -> None:
-    """It counts all, shows the first few, and writes no report."""
-    path = tmp_path / "numbers.csv"
-    await cli("export", str(path))
-    requests = sandbox.requests
-    target = tmp_path / "report.csv"
-    done = await cli("pause", "--file", str(path), "--dry-run", "--report", str(target))
-    assert (done.code, done.err, sandbox.requests) == (0, "", requests)
-    assert not target.exists()
-    _titles, *shown, more, last = done.out.splitlines()
-    assert [row.split()[0] for row in shown] == list(sandbox.phones[:5])
-    assert (more, last) == (
-        "... and 115 more",
-        "Would pause 120 numbers. Nothing was sent.",
-    )
-
-
-async def test_a_dry_run_tells_bad_inputs(cli: Cli, sandbox: Sandbox, tmp_path: Path) -> None:
-    """Each with its line, and exit code 1; as lines too."""
-    path = tmp_path / "numbers.csv"
-    path.write_text("ani,note\n(234) 567-8901,rest\n2.3E+09,\n")
-    done = await cli("remediate", "12", "--file", str(path), "--dry-run")
-    assert (done.code, sandbox.requests) == (1, 0)
-    assert f"bad: 2.3E+09: {path} line 3: 2.3E+09 is a number that" in done.out
-    assert done.out.splitlines()[-1].startswith("Would remediate 1 number; 2 bad, ")
-    done = await cli("remediate", "12", "--file", str(path), "--dry-run", "--json")
-    bad, good, cut = map(json.loads, done.out.splitlines())
-    assert (done.code, bad["index"], bad["ok"], cut["ok"]) == (1, 0, False, False)
-    assert good == {
-        "index": 1, "ani": "2345678901", "action": "remediate", "carrier": None, "note": "rest",
-        "date": None, "ok": True, "error": None,
-    }  # fmt: skip
-
-
-async def test_a_dry_run_checks_options(cli: Cli) -> None:
-    """As the run itself does."""
-    assert (await cli("pause", "2345678901", "--carrier", "12", "--dry-run")).code == 2
-
-
-async def test_a_damaged_number_is_told_in_the_same_words_everywhere(cli: Cli) -> None:
-    """As an argument it is no less lost than in a file."""
-    done = await cli("pause", "2.34568E+09")
-    assert done.code == 1
-    assert "2.34568E+09 is a number that a spreadsheet has cut" in done.out
+async def test_past_dates_are_a_warning(cli: Cli, active: list[str], tmp_path: Path) -> None:
+    """A column of past dates is ignored, with a warning before anything is sent."""
+    path = tmp_path / "export.csv"
+    path.write_text(f"Phone,Date\n{active[0]},01/15/2024\n{active[1]},02/15/2024\n")
+    done = await cli("pause", "--file", str(path), "--dry-run", "--json")
+    assert done.code == 0
+    assert [json.loads(line)["date"] for line in done.out.splitlines()] == [None, None]
+    assert done.err.startswith(f"nrm-async: {path}: the column 'Date' is left out: ")
+    assert done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "words"),
     [
-        ("pause", "2345678901", "--report", "x.xlsx"),
-        ("diff", __file__),
-        ("summary", __file__),
-        ("watch", "--from", __file__),
+        (("2345678901", "--no-column", "date"), "--column and --no-column require a list"),
+        (("-", "--column", "ani"), "'ani' is not FIELD=TITLE, such as ani=Phone"),
+        (("-", "--column", "phone=x"), "must be for the fields ani, action, carrier, note, date"),
+        (("-", "--column", "date=x", "--no-column", "date"), "must name 'date' only once"),
+        (("-", "--no-column", "ani"), "must not leave out the number"),
     ],
 )
-async def test_names_of_files_are_told_in_words_of_the_command(
-    cli: Cli, sandbox: Sandbox, arguments: tuple[str, ...]
+async def test_invalid_column_options(
+    cli: Cli, sandbox: Sandbox, arguments: tuple[str, ...], words: str
 ) -> None:
-    """It has no argument called format; compressed files are named."""
-    done = await cli(*arguments)
+    """Invalid column options are usage errors."""
+    done = await cli("pause", *arguments)
     assert (done.code, sandbox.requests) == (2, 0)
-    assert "must end in .csv, .jsonl, .ndjson (.gz may follow these), .parquet or .pq" in done.err
-    assert "format" not in done.err
+    assert words in " ".join(done.err.replace("│", " ").split())
 
 
-async def test_lines_tell_the_action_as_it_was(cli: Cli, active: list[str], tmp_path: Path) -> None:
-    """Taken for a report, they lose nothing that --retry would send."""
-    done = await cli("pause", active[0], "--note", "rest", "--carrier", "123456", "--json")
-    path = tmp_path / "lines.jsonl"
-    path.write_text(done.out)
-    assert [one.action for one in load_report(path)] == [
-        Pause(active[0], note="rest", carrier="123456")
-    ]
-    again = await cli("pause", "--retry", str(path))
-    assert again.err == f"nrm-async: {path}: 0 numbers again; left out: 1 applied\n"
-
-
-@pytest.mark.parametrize("command", [("pause",), ("activate", "--date", "2026-01-31")])
-async def test_a_run_that_was_stopped_is_gone_on_with(
-    cli: Cli, sandbox: Sandbox, active: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
-    command: tuple[str, ...],
-) -> None:  # fmt: skip
-    """After a wrong key nothing was applied: all numbers are sent again, as they were."""
-    name, *options = command
-    path = str(tmp_path / "report.csv")
-    with monkeypatch.context() as patch:
-        patch.setenv("OUTBOUNDIQ_API_KEY", "another-key")
-        assert (await cli(name, *active[:30], *options, "--report", path)).code == 3
-    done = await cli(name, "--retry", path)
-    assert done.err == f"nrm-async: {path}: 30 numbers again; left out: none\n"
-    assert len(done.out.splitlines()) == 32
-    assert (done.code == 0) is (name == "pause")  # who is active cannot be activated
+async def test_content_of_a_list_with_another_suffix(
+    cli: Cli, active: list[str], tmp_path: Path
+) -> None:
+    """The format is detected from the content if the suffix names no format."""
+    for index, content in enumerate((b'{"ani": "%b"}', b"ani\n%b\n", b"%b")):
+        path = tmp_path / f"numbers-{index}.txt"
+        path.write_bytes(gzip.compress(content % active[index].encode()))
+        assert (await cli("pause", "--file", str(path))).code == 0

@@ -1,4 +1,4 @@
-"""The command as a process: signals, pipes, ports and a missing extra."""
+"""The command as a subprocess: signals, pipes, ports and a missing extra."""
 
 import asyncio
 import json
@@ -7,19 +7,18 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import Mapping
 
 import pytest
 from aiohttp import web
 
 from nrm_async import NRMClient
 from nrm_async.sandbox import Sandbox
-from tests.cli.conftest import COMMAND, finish, start
-from tests.conftest import API_KEY, StubAPI
+from tests.cli.conftest import COMMAND, finish, finish_with_open_input, pointing_at, start
+from tests.fakes import API_KEY, StubAPI
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and pipes of POSIX")
 
-WITHOUT = """
+WITHOUT_MODULE = """
 import sys
 sys.modules[{name!r}] = None
 from nrm_async.__main__ import main
@@ -27,28 +26,31 @@ main()
 """
 
 
-def pointing_at(url: str, key: str) -> Mapping[str, str]:
-    # Colours are forced on purpose: in a pipe there must be none all the same.
-    # Debug mode would add words of its own about slow steps.
-    return os.environ | {
-        "NRM_BASE_URL": url,
-        "OUTBOUNDIQ_API_KEY": key,
-        "FORCE_COLOR": "1",
-        "PYTHONASYNCIODEBUG": "",
-    }
+@pytest.fixture
+def arrived(stub_api: StubAPI) -> asyncio.Event:
+    """Make the stub never respond; return an event that is set when a request arrives."""
+    event = asyncio.Event()
+
+    async def never(request: web.Request) -> web.StreamResponse:
+        event.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    stub_api.answer = never
+    return event
 
 
 @pytest.mark.parametrize("name", ["click", "rich"])
-async def test_without_the_extra_there_is_one_clear_line(name: str) -> None:
-    """Whoever installed the SDK alone is told what to install, with exit code 2."""
-    command = (sys.executable, "-c", WITHOUT.format(name=name))
+async def test_missing_extra_is_one_line(name: str) -> None:
+    """Without the extra, the error is one line with the command to install it."""
+    command = (sys.executable, "-c", WITHOUT_MODULE.format(name=name))
     done = await finish(await start("demo", environment=os.environ, command=command))
     assert (done.code, done.out) == (2, "")
-    assert done.err == "nrm-async needs its extra: pip install 'nrm-async[cli]'\n"
+    assert done.err == "nrm-async requires its extra: pip install 'nrm-async[cli]'\n"
 
 
 async def test_numbers_from_standard_input(sandbox: Sandbox) -> None:
-    """A dash reads them one per line, to the end."""
+    """``-`` reads one number per line until the end of standard input."""
     environment = pointing_at(sandbox.url, sandbox.api_key)
     process = await start("remediate", "-", "--json", environment=environment)
     done = await finish(process, "\n".join(sandbox.phones[:40]))
@@ -58,11 +60,9 @@ async def test_numbers_from_standard_input(sandbox: Sandbox) -> None:
     assert len(sandbox.books) == 40
 
 
-@pytest.mark.parametrize("arguments", [("anis", "--json"), ("anis",), ("demo", "--anis", "50")])
-async def test_a_reader_that_leaves_is_no_drama(
-    sandbox: Sandbox, arguments: tuple[str, ...]
-) -> None:
-    """Like any program that SIGPIPE ends, it says nothing."""
+@pytest.mark.parametrize("arguments", [("anis", "--json"), ("anis",), ("sandbox", "--explain")])
+async def test_closed_pipe_exits_quietly(sandbox: Sandbox, arguments: tuple[str, ...]) -> None:
+    """The exit code is 128 + SIGPIPE, and standard error is empty."""
     reader, writer = os.pipe()
     os.close(reader)
     environment = pointing_at(sandbox.url, sandbox.api_key)
@@ -72,8 +72,8 @@ async def test_a_reader_that_leaves_is_no_drama(
     assert (done.code, done.err) == (141, "")
 
 
-async def test_no_action_begins_once_the_reader_has_left(sandbox: Sandbox) -> None:
-    """What nobody would learn of is not done."""
+async def test_closed_pipe_starts_no_further_action(sandbox: Sandbox) -> None:
+    """Actions whose results cannot be printed are not started."""
     reader, writer = os.pipe()
     os.close(reader)
     environment = pointing_at(sandbox.url, sandbox.api_key)
@@ -87,16 +87,10 @@ async def test_no_action_begins_once_the_reader_has_left(sandbox: Sandbox) -> No
 
 
 @pytest.mark.parametrize("form", [(), ("--json",)])
-async def test_ctrl_c_shows_what_is_known(stub_api: StubAPI, form: tuple[str, ...]) -> None:
-    """An interrupted batch prints the results it has, and ends with code 130."""
-    arrived = asyncio.Event()
-
-    async def never(request: web.Request) -> web.StreamResponse:
-        arrived.set()
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    stub_api.answer = never
+async def test_ctrl_c_prints_the_results_so_far(
+    stub_api: StubAPI, arrived: asyncio.Event, form: tuple[str, ...]
+) -> None:
+    """An interrupted batch prints its results and exits with 130."""
     arguments = ("pause", "bad", "2345678901", "--concurrency", "1", *form)
     process = await start(*arguments, environment=pointing_at(stub_api.url, API_KEY))
     await arrived.wait()
@@ -105,19 +99,11 @@ async def test_ctrl_c_shows_what_is_known(stub_api: StubAPI, form: tuple[str, ..
     assert done.code == 130
     assert done.out.startswith(('{"index": 0, "ani": "bad"', "ANI         Outcome"))
     assert "bad" in done.out
-    assert done.err == "nrm-async: interrupted: what is not shown was not begun\n"
+    assert done.err == "nrm-async: interrupted: numbers that are not shown were not started\n"
 
 
-async def test_ctrl_c_ends_a_listing_quietly(stub_api: StubAPI) -> None:
-    """There is nothing to say: reading changes nothing."""
-    arrived = asyncio.Event()
-
-    async def never(request: web.Request) -> web.StreamResponse:
-        arrived.set()
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    stub_api.answer = never
+async def test_ctrl_c_ends_a_listing_quietly(stub_api: StubAPI, arrived: asyncio.Event) -> None:
+    """An interrupted listing prints no message, because it changed nothing."""
     process = await start("anis", environment=pointing_at(stub_api.url, API_KEY))
     await arrived.wait()
     process.send_signal(signal.SIGINT)
@@ -126,22 +112,20 @@ async def test_ctrl_c_ends_a_listing_quietly(stub_api: StubAPI) -> None:
 
 
 @pytest.mark.parametrize(
-    ("closed", "code", "said"),
+    ("closed", "code", "error"),
     [(">&-", 1, ""), ("<&-", 1, "nrm-async: input or output failed: standard input is closed\n")],
 )
-async def test_a_closed_stream_is_no_traceback(
-    sandbox: Sandbox, closed: str, code: int, said: str
-) -> None:
-    """Without output the results are in the exit code; without input there is nothing to do."""
+async def test_closed_standard_stream(sandbox: Sandbox, closed: str, code: int, error: str) -> None:
+    """A closed output does not change the exit code; a closed input is reported in one line."""
     command = ("sh", "-c", f'exec "$0" "$@" {closed}', *COMMAND)
     environment = pointing_at(sandbox.url, sandbox.api_key)
     process = await start("pause", "bad", "-", environment=environment, command=command)
     done = await finish(process)
-    assert (done.code, done.err) == (code, said)
+    assert (done.code, done.err) == (code, error)
 
 
-async def test_ctrl_c_ends_a_command_that_waits_for_input(sandbox: Sandbox) -> None:
-    """An open input that says nothing does not hold up the exit."""
+async def test_ctrl_c_while_waiting_for_standard_input(sandbox: Sandbox) -> None:
+    """A pending read of standard input does not delay the exit."""
     environment = pointing_at(sandbox.url, sandbox.api_key)
     process = await start("remediate", "-", "--json", environment=environment)
     assert process.stdin is not None
@@ -149,13 +133,12 @@ async def test_ctrl_c_ends_a_command_that_waits_for_input(sandbox: Sandbox) -> N
     process.stdin.write(f"{sandbox.phones[0]}\n".encode())
     assert json.loads(await process.stdout.readline())["ok"]
     process.send_signal(signal.SIGINT)
-    assert await asyncio.wait_for(process.wait(), 20) == 130
-    process.stdin.close()
+    assert (await finish_with_open_input(process)).code == 130
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-async def test_the_sandbox_runs_until_told_to_stop(ending: signal.Signals) -> None:
-    """It tells where it is, answers there, and stops with exit code 0."""
+async def test_sandbox_runs_until_a_signal(ending: signal.Signals) -> None:
+    """The sandbox prints its address, responds there, and exits with 0 after a signal."""
     arguments = ("sandbox", "--port", "0", "--anis", "30", "--api-key", "a$key'")
     process = await start(*arguments, environment=os.environ)
     assert process.stdout is not None
@@ -170,8 +153,8 @@ async def test_the_sandbox_runs_until_told_to_stop(ending: signal.Signals) -> No
     assert (done.code, done.out, done.err) == (0, "", "")
 
 
-async def test_a_port_in_use_is_one_clear_line() -> None:
-    """The line names the port; the exit code is 2."""
+async def test_port_in_use_is_one_line() -> None:
+    """The error is one line that names the port, and the exit code is 2."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         done = await finish(await start("sandbox", "--port", port, environment=os.environ))
@@ -180,8 +163,8 @@ async def test_a_port_in_use_is_one_clear_line() -> None:
     assert done.err.count("\n") == 1
 
 
-async def test_a_full_disk_is_one_clear_line(sandbox: Sandbox) -> None:
-    """Output that cannot be written is a failure, told without a traceback."""
+async def test_full_disk_is_one_line(sandbox: Sandbox) -> None:
+    """If output cannot be written, the exit code is 1, without a traceback."""
     environment = pointing_at(sandbox.url, sandbox.api_key)
     full = os.open("/dev/full", os.O_WRONLY)
     process = await start("anis", "--json", environment=environment, stdout=full)

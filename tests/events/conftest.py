@@ -1,15 +1,13 @@
-"""What the tests of events share: an observer that remembers, and worlds that misbehave."""
+"""Shared by the tests of events: a recording observer, and APIs that fail on purpose."""
 
-import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TypeVar
 
 import attrs
 import pytest
 
-from nrm_async._wire import Request
 from nrm_async.events import CallFinished, CallStarted, Event
-from tests.truth.conftest import Fate, World, numbers
+from tests.fakes import FakeAPI, numbers
 
 E = TypeVar("E", bound=Event)
 
@@ -18,7 +16,7 @@ ANI, OTHER, *MORE = numbers(8)
 
 @attrs.define
 class Spy:
-    """An observer that remembers what it was told."""
+    """An observer that records its events."""
 
     events: list[Event] = attrs.field(factory=list)
 
@@ -43,35 +41,20 @@ def spy() -> Spy:
 
 
 @pytest.fixture
-def world() -> World:
-    """A few numbers in service, and nothing that goes wrong."""
-    return World(active=dict.fromkeys([ANI, OTHER, *MORE], True))
-
-
-def first(*fates: Fate) -> Callable[[Request], Fate]:
-    """These for the first requests, in order; then all is well."""
-    left = iter(fates)
-    return lambda request: next(left, Fate.NORMAL)
-
-
-async def forever() -> None:
-    await asyncio.Event().wait()
-
-
-async def settled(turns: int = 20) -> None:
-    for _ in range(turns):
-        await asyncio.sleep(0)
+def api() -> FakeAPI:
+    """An API with a few active numbers and no faults."""
+    return FakeAPI(active=dict.fromkeys([ANI, OTHER, *MORE], True))
 
 
 def check_pairs(events: Iterable[Event]) -> None:
-    """Each call has a number of its own, begins once, and ends once, after it began."""
-    under_way, seen = dict[int, CallStarted](), set[int]()
+    """Check that each call has its own number, begins once, and then ends once."""
+    in_progress, seen = dict[int, CallStarted](), set[int]()
     for event in events:
         if isinstance(event, CallStarted):
             assert event.call not in seen
             seen.add(event.call)
-            under_way[event.call] = event
+            in_progress[event.call] = event
         elif isinstance(event, CallFinished):
-            started = under_way.pop(event.call)
+            started = in_progress.pop(event.call)
             assert (event.method, event.path) == (started.method, started.path)
-    assert not under_way
+    assert not in_progress

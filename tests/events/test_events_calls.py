@@ -1,4 +1,4 @@
-"""What is told of single calls: when they begin, what they come to, and what comes in between."""
+"""Events of single calls: start, retries and end."""
 
 import asyncio
 from collections import Counter
@@ -18,19 +18,29 @@ from nrm_async import (
     Timeouts,
 )
 from nrm_async.events import CallFinished, CallStarted, PageRead, RetryScheduled
-from tests.conftest import API_KEY, StubAPI
-from tests.events.conftest import ANI, OTHER, Spy, check_pairs, first, forever, settled
-from tests.truth.conftest import Fate, World, numbers, on_virtual_time, open_client
+from tests.events.conftest import ANI, OTHER, Spy, check_pairs
+from tests.fakes import (
+    API_KEY,
+    FakeAPI,
+    Fate,
+    StubAPI,
+    first,
+    forever,
+    numbers,
+    on_virtual_time,
+    open_client,
+    settled,
+)
 
 
 @pytest.fixture
-async def nrm(world: World, spy: Spy) -> AsyncIterator[NRMClient]:
-    async with open_client(world, on_event=spy) as nrm:
+async def nrm(api: FakeAPI, spy: Spy) -> AsyncIterator[NRMClient]:
+    async with open_client(api, on_event=spy) as nrm:
         yield nrm
 
 
-async def test_an_action_is_told_of_at_both_ends(nrm: NRMClient, spy: Spy) -> None:
-    """A call begins, and ends in what became of it, under one number."""
+async def test_events_of_an_action(nrm: NRMClient, spy: Spy) -> None:
+    """A call has a start and an end with its outcome, under one number."""
     await nrm.pause(ANI)
     started, finished = spy.only(CallStarted), spy.only(CallFinished)
     assert spy.events == [started, finished]
@@ -48,8 +58,8 @@ async def test_an_action_is_told_of_at_both_ends(nrm: NRMClient, spy: Spy) -> No
     )
 
 
-async def test_a_refusal_is_told_with_the_error_that_is_raised(nrm: NRMClient, spy: Spy) -> None:
-    """The observer gets the very error that the caller gets."""
+async def test_the_error_of_a_rejected_action(nrm: NRMClient, spy: Spy) -> None:
+    """The event has the very error that is raised."""
     await nrm.pause(ANI)
     with pytest.raises(RejectedError) as caught:
         await nrm.pause(ANI)
@@ -58,8 +68,8 @@ async def test_a_refusal_is_told_with_the_error_that_is_raised(nrm: NRMClient, s
     assert finished.error is caught.value
 
 
-async def test_a_page_is_told_of_as_a_call_and_as_a_page(nrm: NRMClient, spy: Spy) -> None:
-    """A read has no outcome; what was on the page is told when it is decoded."""
+async def test_events_of_a_page(nrm: NRMClient, spy: Spy) -> None:
+    """A read is a call without an outcome; ``PageRead`` follows when it is decoded."""
     await nrm.list_anis(number=ANI)
     started, finished = spy.only(CallStarted), spy.only(CallFinished)
     assert (started.method, started.path) == ("GET", "/anis")
@@ -69,9 +79,9 @@ async def test_a_page_is_told_of_as_a_call_and_as_a_page(nrm: NRMClient, spy: Sp
     assert spy.events == [started, finished, page]
 
 
-async def test_retries_are_told_between_both_ends(nrm: NRMClient, world: World, spy: Spy) -> None:
-    """Each tells which attempt failed and with what; the end counts them all."""
-    world.fate = first(Fate.NOT_SENT, Fate.NOT_SENT)
+async def test_events_of_retries(nrm: NRMClient, api: FakeAPI, spy: Spy) -> None:
+    """Each has the failed attempt and its error; the end counts all attempts."""
+    api.fate = first(Fate.NOT_SENT, Fate.NOT_SENT)
     await nrm.pause(ANI)
     assert spy.kinds == [CallStarted, RetryScheduled, RetryScheduled, CallFinished]
     retries = spy.all(RetryScheduled)
@@ -85,11 +95,11 @@ async def test_retries_are_told_between_both_ends(nrm: NRMClient, world: World, 
     ("fate", "outcome", "attempts"),
     [(Fate.LOST_AFTER, Outcome.CONFIRMED, 1), (Fate.LOST_BEFORE, Outcome.APPLIED, 2)],
 )
-async def test_reads_that_confirm_are_part_of_their_call(
-    nrm: NRMClient, world: World, spy: Spy, fate: Fate, outcome: Outcome, attempts: int
+async def test_reads_that_confirm_emit_no_events(
+    nrm: NRMClient, api: FakeAPI, spy: Spy, fate: Fate, outcome: Outcome, attempts: int
 ) -> None:
-    """They are neither calls nor pages of a listing: an action is one call, resent or not."""
-    world.fate = first(fate)
+    """An action that is read back, and perhaps resent, is one call."""
+    api.fate = first(fate)
     await nrm.pause(ANI)
     assert spy.kinds == [CallStarted, CallFinished]
     finished = spy.only(CallFinished)
@@ -97,10 +107,8 @@ async def test_reads_that_confirm_are_part_of_their_call(
 
 
 @pytest.mark.parametrize("is_sent", [False, True])
-async def test_a_cancelled_action_has_an_outcome(
-    nrm: NRMClient, world: World, spy: Spy, is_sent: bool
-) -> None:
-    """Cut off before it was sent it was not applied; after that, nobody knows. Both count."""
+async def test_cancel_an_action(nrm: NRMClient, api: FakeAPI, spy: Spy, is_sent: bool) -> None:
+    """Its outcome is not applied if it was not sent, else unknown; both are counted."""
     stage = 0
 
     async def stop_at_the_stage() -> None:
@@ -109,7 +117,7 @@ async def test_a_cancelled_action_has_an_outcome(
         if stage == 1 + is_sent:
             await forever()
 
-    world.pause = stop_at_the_stage
+    api.wait = stop_at_the_stage
     task = asyncio.create_task(nrm.pause(ANI))
     await settled()
     task.cancel()
@@ -122,9 +130,9 @@ async def test_a_cancelled_action_has_an_outcome(
     assert nrm.stats().outcomes[outcome] == sum(nrm.stats().outcomes.values()) == 1
 
 
-async def test_a_cancelled_read_has_none(nrm: NRMClient, world: World, spy: Spy) -> None:
-    """A read that is cut off ends too, as cancelled."""
-    world.pause = forever
+async def test_cancel_a_read(nrm: NRMClient, api: FakeAPI, spy: Spy) -> None:
+    """It ends as cancelled, without an outcome."""
+    api.wait = forever
     task = asyncio.create_task(nrm.list_anis())
     await settled()
     task.cancel()
@@ -134,10 +142,10 @@ async def test_a_cancelled_read_has_none(nrm: NRMClient, world: World, spy: Spy)
     assert (finished.is_cancelled, finished.outcome, finished.error) == (True, None, None)
 
 
-async def test_a_listing_left_early_ends_its_calls(world: World, spy: Spy) -> None:
-    """Closing the client ends what is being read ahead, and says so."""
-    async with open_client(world, on_event=spy) as nrm:
-        world.pause = forever
+async def test_close_during_a_listing(api: FakeAPI, spy: Spy) -> None:
+    """Closing the client cancels prefetched pages, and emits their ends."""
+    async with open_client(api, on_event=spy) as nrm:
+        api.wait = forever
         reading = asyncio.create_task(anext(nrm.anis()))
         await settled()
     with pytest.raises(Exception, match="closed"):
@@ -147,10 +155,10 @@ async def test_a_listing_left_early_ends_its_calls(world: World, spy: Spy) -> No
 
 
 @pytest.mark.looptime
-async def test_a_call_that_is_never_sent_is_told_of(world: World, spy: Spy) -> None:
-    """Waiting for its number until its deadline, it ends without an attempt; time is counted."""
-    world.pause = lambda: asyncio.sleep(10)
-    async with open_client(world, on_event=spy, timeout=Timeouts(call=5)) as nrm:
+async def test_a_call_that_is_never_sent(api: FakeAPI, spy: Spy) -> None:
+    """One that waits for its number until its deadline ends with 0 attempts and its duration."""
+    api.wait = lambda: asyncio.sleep(10)
+    async with open_client(api, on_event=spy, timeout=Timeouts(call=5)) as nrm:
         calls = [asyncio.create_task(nrm.pause(ANI)) for _ in range(2)]
         done = await asyncio.gather(*calls, return_exceptions=True)
     assert isinstance(done[1], NotSentError)
@@ -159,9 +167,9 @@ async def test_a_call_that_is_never_sent_is_told_of(world: World, spy: Spy) -> N
     assert late.elapsed == pytest.approx(5)
 
 
-async def test_a_closed_client_tells_nothing(world: World, spy: Spy) -> None:
-    """A call that is refused before it begins is no call."""
-    async with open_client(world, on_event=spy) as nrm:
+async def test_a_closed_client_emits_nothing(api: FakeAPI, spy: Spy) -> None:
+    """A call refused before it begins has no events and no outcome."""
+    async with open_client(api, on_event=spy) as nrm:
         pass
     with pytest.raises(Exception, match="closed"):
         await nrm.pause(ANI)
@@ -169,8 +177,8 @@ async def test_a_closed_client_tells_nothing(world: World, spy: Spy) -> None:
     assert sum(nrm.stats().outcomes.values()) == 0
 
 
-async def test_an_unreadable_page_is_told_of(stub_api: StubAPI, spy: Spy) -> None:
-    """The call was answered; that the page cannot be read is told where it is decoded."""
+async def test_events_of_an_unreadable_page(stub_api: StubAPI, spy: Spy) -> None:
+    """The call succeeds; ``PageRead`` has the error of decoding."""
     stub_api.reply({"data": 5})
     async with NRMClient(API_KEY, base_url=stub_api.url, on_event=spy) as nrm:
         with pytest.raises(ResponseError) as caught:
@@ -181,21 +189,19 @@ async def test_an_unreadable_page_is_told_of(stub_api: StubAPI, spy: Spy) -> Non
     assert page.call == spy.only(CallFinished).call
 
 
-async def test_an_unknown_outcome_is_told_as_it_is_raised(
-    nrm: NRMClient, world: World, spy: Spy
-) -> None:
-    """Nobody knows, and nobody says otherwise."""
-    world.fate = first(Fate.LOST_AFTER)
+async def test_the_error_of_an_unknown_outcome(nrm: NRMClient, api: FakeAPI, spy: Spy) -> None:
+    """The event has the outcome ``unknown`` and the error that is raised."""
+    api.fate = first(Fate.LOST_AFTER)
     with pytest.raises(OutcomeUnknownError) as caught:
         await nrm.remediate(ANI)
     finished = spy.only(CallFinished)
     assert (finished.outcome, finished.error) == (Outcome.UNKNOWN, caught.value)
 
 
-async def test_one_observer_serves_many_clients(world: World, spy: Spy) -> None:
-    """Numbers of calls and batches are told apart over all clients of the process."""
+async def test_one_observer_serves_many_clients(api: FakeAPI, spy: Spy) -> None:
+    """Numbers of calls and batches are unique over all clients of the process."""
     for _ in range(2):
-        async with open_client(world, on_event=spy) as nrm:
+        async with open_client(api, on_event=spy) as nrm:
             await nrm.pause_many([ANI, OTHER])
     assert len({event.call for event in spy.all(CallStarted)}) == 4
     assert len({event.batch for event in spy.all(CallStarted)}) == 2
@@ -205,10 +211,10 @@ FATES = st.lists(st.sampled_from(Fate), max_size=20)
 CUTS = st.lists(st.integers(0, 30), min_size=1, max_size=8)
 
 
-async def cut_off(fates: list[Fate], cuts: list[int]) -> None:
-    """Act on numbers at once; cancel each call after so many turns of the loop."""
-    spy, world = Spy(), World(active=dict.fromkeys(numbers(8), True), fate=first(*fates))
-    async with open_client(world, on_event=spy, max_concurrency=3) as nrm:
+async def cancel_calls(fates: list[Fate], cuts: list[int]) -> None:
+    """Act on numbers concurrently; cancel each call after its number of turns of the loop."""
+    spy, api = Spy(), FakeAPI(active=dict.fromkeys(numbers(8), True), fate=first(*fates))
+    async with open_client(api, on_event=spy, max_concurrency=3) as nrm:
         calls = [
             asyncio.create_task(nrm.pause(ani, note=ani))
             for ani, _ in zip(numbers(8), cuts, strict=False)
@@ -225,14 +231,14 @@ async def cut_off(fates: list[Fate], cuts: list[int]) -> None:
     outcomes = Counter(event.outcome for event in ends)
     assert outcomes == Counter({out: n for out, n in stats.outcomes.items() if n})
     assert (stats.in_flight, stats.waiting) == (0, 0)
-    assert stats.attempts == sum(world.sent.values())
-    assert sum(event.attempts for event in ends) == sum(map(world.sent.__getitem__, numbers(8)))
-    applied = sum(world.applied.values())
+    assert stats.attempts == sum(api.sent.values())
+    assert sum(event.attempts for event in ends) == sum(map(api.sent.__getitem__, numbers(8)))
+    applied = sum(api.applied.values())
     done = outcomes[Outcome.APPLIED] + outcomes[Outcome.CONFIRMED]
     assert done <= applied <= done + outcomes[Outcome.UNKNOWN]
 
 
 @given(FATES, CUTS)
-def test_whatever_is_cancelled_is_told_of(fates: list[Fate], cuts: list[int]) -> None:
-    """Each call that began has ended; its outcome is counted, and is true by the API's books."""
-    on_virtual_time(cut_off(fates, cuts))
+def test_cancel_at_any_time(fates: list[Fate], cuts: list[int]) -> None:
+    """Each call that began has ended; its outcome is counted, and agrees with the API's records."""
+    on_virtual_time(cancel_calls(fates, cuts))

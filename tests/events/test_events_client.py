@@ -1,4 +1,4 @@
-"""What is told of the client as a whole: throttling, changed limits, an API that is down."""
+"""Events of a client: throttling, changed limits, outages."""
 
 import asyncio
 
@@ -16,13 +16,13 @@ from nrm_async.events import (
     Throttled,
 )
 from tests.events.conftest import Spy
-from tests.truth.conftest import Fate, World, numbers, on_virtual_time, open_client
+from tests.fakes import FakeAPI, Fate, numbers, on_virtual_time, open_client
 
 MANY = numbers(80)
 
 
-async def seen_with_stats(world: World) -> tuple[Spy, list[tuple[Event, ClientStats]]]:
-    """Run a batch; each event of the client's with the statistics of that moment."""
+async def seen_with_stats(api: FakeAPI) -> tuple[Spy, list[tuple[Event, ClientStats]]]:
+    """Run a batch, and pair each event with the statistics at that moment."""
     spy, moments = Spy(), list[tuple[Event, ClientStats]]()
 
     def watch(event: Event) -> None:
@@ -30,37 +30,37 @@ async def seen_with_stats(world: World) -> tuple[Spy, list[tuple[Event, ClientSt
         moments.append((event, nrm.stats()))
 
     nrm: NRMClient
-    async with open_client(world, on_event=watch) as nrm:
+    async with open_client(api, on_event=watch) as nrm:
         report = await nrm.run_batch(map(Pause, MANY))
         assert report.ok
     return spy, moments
 
 
-def test_throttling_and_what_comes_of_it_are_told() -> None:
-    """Fewer are asked for once per round trip; then limits change to what statistics show."""
+def test_throttling_and_changed_limits() -> None:
+    """``Throttled`` is emitted once per round trip, ``LimitsChanged`` with the new limits."""
     refused = 0
 
     def fate(request: Request) -> Fate:
         nonlocal refused
-        is_burst = 40 <= len(world.requests) < 60
+        is_burst = 40 <= len(api.requests) < 60
         refused += is_burst
         return Fate.THROTTLED if is_burst else Fate.NORMAL
 
-    world = World(active=dict.fromkeys(MANY, True), fate=fate, pause=lambda: asyncio.sleep(0.02))
-    spy, moments = on_virtual_time(seen_with_stats(world))
-    told = spy.all(Throttled)
-    assert 1 <= len(told) < refused
-    assert {(event.status, event.retry_after) for event in told} == {(429, None)}
+    api = FakeAPI(active=dict.fromkeys(MANY, True), fate=fate, wait=lambda: asyncio.sleep(0.02))
+    spy, moments = on_virtual_time(seen_with_stats(api))
+    throttled = spy.all(Throttled)
+    assert 1 <= len(throttled) < refused
+    assert {(event.status, event.retry_after) for event in throttled} == {(429, None)}
     changes = [(event, stats) for event, stats in moments if isinstance(event, LimitsChanged)]
     assert changes
-    assert spy.events.index(told[0]) < spy.events.index(changes[0][0])
+    assert spy.events.index(throttled[0]) < spy.events.index(changes[0][0])
     for event, stats in changes:
         assert (event.limit, event.rate) == (stats.limit, stats.rate)
     assert moments[-1][1].throttled == refused
 
 
-def test_an_outage_is_told_of_at_both_ends() -> None:
-    """The breaker opens after a run of failures, asks with a read, and closes: once each."""
+def test_an_outage() -> None:
+    """The breaker opens after consecutive failures and closes after a probe, once each."""
     states = list[BreakerState]()
     opened_at, closed_at = list[float](), list[float]()
 
@@ -81,11 +81,11 @@ def test_an_outage_is_told_of_at_both_ends() -> None:
                 closed_at.append(loop.time())
                 assert nrm.stats().breaker is BreakerState.CLOSED
 
-        spy, world = (
+        spy, api = (
             Spy(),
-            World(active=dict.fromkeys(MANY, True), fate=fate, pause=lambda: asyncio.sleep(0.02)),
+            FakeAPI(active=dict.fromkeys(MANY, True), fate=fate, wait=lambda: asyncio.sleep(0.02)),
         )
-        async with open_client(world, on_event=watch) as nrm:
+        async with open_client(api, on_event=watch) as nrm:
             assert (await nrm.run_batch(map(Pause, MANY))).ok
         return spy
 
@@ -97,4 +97,5 @@ def test_an_outage_is_told_of_at_both_ends() -> None:
     assert closed_at[0] >= 60
     assert states
     assert set(states) == {BreakerState.PROBING}
-    assert len(spy.all(CallStarted)) == len(spy.all(CallFinished)) == len(MANY)  # no probe
+    starts, ends = spy.all(CallStarted), spy.all(CallFinished)
+    assert len(starts) == len(ends) == len(MANY)  # probes are not calls

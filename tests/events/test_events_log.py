@@ -1,4 +1,4 @@
-"""Events in the log: one record each, structured, at a sensible level, without secrets."""
+"""Events in the log: one structured record each, with its level and without secrets."""
 
 import json
 import logging
@@ -8,9 +8,8 @@ import pytest
 
 from nrm_async import AuthenticationError, NRMClient, Pause
 from nrm_async.events import BatchFinished, BreakerClosed, BreakerOpened, CallFinished, Event
-from tests.conftest import API_KEY, StubAPI
-from tests.events.conftest import ANI, OTHER, Spy, first
-from tests.truth.conftest import Fate, World, open_client
+from tests.events.conftest import ANI, OTHER, Spy
+from tests.fakes import API_KEY, FakeAPI, Fate, StubAPI, first, open_client
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:
@@ -18,12 +17,12 @@ def fields_of(record: logging.LogRecord) -> dict[str, object]:
 
 
 async def test_each_event_is_one_record(
-    world: World, spy: Spy, caplog: pytest.LogCaptureFixture
+    api: FakeAPI, spy: Spy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """In order, at the event's level, with every field under a name of its own."""
-    world.fate = first(Fate.NOT_SENT)
+    """Records are in order, have the event's level, and have each field as an attribute."""
+    api.fate = first(Fate.NOT_SENT)
     with caplog.at_level(logging.DEBUG, "nrm_async"):
-        async with open_client(world, on_event=spy) as nrm:
+        async with open_client(api, on_event=spy) as nrm:
             await nrm.pause_many([ANI, "nonsense"])
             await nrm.list_anis(number=OTHER)
     assert len(caplog.records) == len(spy.events) > 8
@@ -32,14 +31,14 @@ async def test_each_event_is_one_record(
         fields = fields_of(record)
         assert fields.pop("nrm_event") == type(event).__name__
         assert fields.keys() == {f"nrm_{name}" for name in event.fields()}
-        json.dumps(fields)  # numbers, texts and nothing else
+        json.dumps(fields)  # nothing but plain data
         assert record.getMessage().startswith(type(event).__name__)
 
 
-async def test_numbers_stay_numbers(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    """A log can be searched for them; outcomes are their names, errors their words."""
+async def test_values_of_fields(api: FakeAPI, caplog: pytest.LogCaptureFixture) -> None:
+    """Numbers stay numbers; outcomes are logged by name, errors by message."""
     with caplog.at_level(logging.DEBUG, "nrm_async"):
-        async with open_client(world) as nrm:
+        async with open_client(api) as nrm:
             await nrm.pause_many([ANI, ANI])
     items = [f for f in map(fields_of, caplog.records) if f["nrm_event"] == "ItemFinished"]
     assert [item["nrm_index"] for item in items] == [0, 1]
@@ -58,20 +57,20 @@ async def test_numbers_stay_numbers(world: World, caplog: pytest.LogCaptureFixtu
     }
 
 
-async def test_at_info_only_batches_and_the_client_speak(
-    world: World, caplog: pytest.LogCaptureFixture
+async def test_level_info_has_no_records_of_single_calls(
+    api: FakeAPI, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Two records for a batch of any size, none for single calls."""
+    """A batch of any size has two records."""
     with caplog.at_level(logging.INFO, "nrm_async"):
-        async with open_client(world) as nrm:
+        async with open_client(api) as nrm:
             await nrm.run_batch([Pause(ANI), Pause(OTHER)])
             await nrm.list_anis(number=ANI)
-    told = [fields_of(record)["nrm_event"] for record in caplog.records]
-    assert told == ["BatchStarted", "BatchFinished"]
+    names = [fields_of(record)["nrm_event"] for record in caplog.records]
+    assert names == ["BatchStarted", "BatchFinished"]
 
 
 def test_levels() -> None:
-    """An outage is a warning, and so is its end, so that no log is left without it."""
+    """The end of an outage is a warning too, so no log has only its beginning."""
     levels = {kind: kind.level for kind in (CallFinished, BatchFinished)}
     assert levels == {CallFinished: logging.DEBUG, BatchFinished: logging.INFO}
     assert BreakerOpened.level == BreakerClosed.level == logging.WARNING
@@ -80,7 +79,7 @@ def test_levels() -> None:
 async def test_no_event_and_no_record_has_the_key(
     stub_api: StubAPI, spy: Spy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Not even where the server says it back."""
+    """It is redacted even where the server repeats it."""
     stub_api.reply({"message": f"the key {API_KEY} is not known"}, status=401)
     with caplog.at_level(logging.DEBUG):
         async with NRMClient(API_KEY, base_url=stub_api.url, on_event=spy) as nrm:
@@ -100,7 +99,7 @@ async def test_no_event_and_no_record_has_the_key(
 
 @pytest.mark.parametrize("kind", Event.__subclasses__())
 def test_every_event_is_frozen(kind: type[Event]) -> None:
-    """What was told cannot be changed."""
+    """Fields of an event cannot be set."""
     event, (name, *_) = kind.__new__(kind), attrs.fields_dict(kind)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         setattr(event, name, 1)

@@ -1,4 +1,4 @@
-"""Observers: what they do wrong changes nothing, and where there is none nothing is built."""
+"""Observers: their errors change no outcome, and without one no events are built."""
 
 import asyncio
 import functools
@@ -11,38 +11,38 @@ import pytest
 import nrm_async
 from nrm_async import ConfigurationError, NRMClient, Pause
 from nrm_async.events import Event
-from tests.events.conftest import ANI, OTHER, first
-from tests.truth.conftest import Fate, World, open_client
+from tests.events.conftest import ANI, OTHER
+from tests.fakes import FakeAPI, Fate, first, open_client
 
 PER_CALL = (
-    "_calls.told.CallStarted",
-    "_calls.told.CallFinished",
-    "_calls.told.PageRead",
-    "_session.conversation.RetryScheduled",
-    "batch.watch.ItemFinished",
+    "_engine.instrumentation.CallStarted",
+    "_engine.instrumentation.CallFinished",
+    "_engine.instrumentation.PageRead",
+    "_engine.pipeline.RetryScheduled",
+    "batch.options.ItemFinished",
 )
 
 
 async def use(nrm: NRMClient) -> None:
-    """Something of everything; all of it goes well."""
+    """Make a single call, a listing and a batch, all of which succeed."""
     assert (await nrm.pause(ANI)).status == "paused"
     await nrm.list_anis(number=OTHER)
     assert (await nrm.run_batch([Pause(OTHER)])).ok
 
 
 @pytest.mark.parametrize("error", [ValueError("mine"), asyncio.CancelledError("mine")])
-async def test_what_an_observer_raises_is_logged(
-    world: World, caplog: pytest.LogCaptureFixture, error: BaseException
+async def test_an_exception_of_an_observer_is_logged(
+    api: FakeAPI, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
-    """It changes no outcome: not even cancellation, which would pass for the caller's."""
+    """It changes no outcome, even if it is a cancellation, which looks like the caller's."""
 
     def fail(event: Event) -> None:
         raise error
 
-    async with open_client(world, on_event=fail) as nrm:
+    async with open_client(api, on_event=fail) as nrm:
         await use(nrm)
     records = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert len(records) == 10  # two ends of three calls and of a batch, its item, a page
+    assert len(records) == 10  # start and end of 3 calls and of a batch; an item, a page
     assert all(record.exc_info and record.exc_info[1] is error for record in records)
     assert {"CallStarted", "BatchFinished"} <= {vars(record)["nrm_event"] for record in records}
 
@@ -56,37 +56,37 @@ class Awaited:
 
 @pytest.mark.parametrize("observer", [_awaited, Awaited(), functools.partial(_awaited)])
 def test_async_observers_are_refused(observer: Callable[[Event], object]) -> None:
-    """Nobody would await them; that is said when the client is made."""
+    """They would not be awaited; making the client raises."""
     with pytest.raises(ConfigurationError, match="on_event must be a plain function"):
         NRMClient("key", on_event=observer)
 
 
-def test_what_cannot_be_called_is_refused() -> None:
+def test_an_observer_that_is_not_callable() -> None:
     """The message names the argument and the rule."""
     with pytest.raises(ConfigurationError, match="on_event must be callable, not str"):
         NRMClient("key", on_event="print")  # type: ignore[arg-type]
 
 
-async def test_a_hidden_coroutine_is_told_of(
-    world: World, caplog: pytest.LogCaptureFixture
+async def test_a_returned_coroutine_is_logged(
+    api: FakeAPI, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Where it could not be seen before, it is logged, and closed without a warning."""
+    """A plain function that returns one is logged; the coroutine is closed without a warning."""
 
     def hide(event: Event) -> object:
         return _awaited(event)
 
-    async with open_client(world, on_event=hide) as nrm:
+    async with open_client(api, on_event=hide) as nrm:
         await nrm.pause(ANI)
     assert [record.message for record in caplog.records] == [
-        "on_event returned a coroutine, which nobody awaits"
+        "on_event returned a coroutine, which is not awaited"
     ] * 2
 
 
 @pytest.mark.parametrize("name", PER_CALL)
-async def test_nothing_is_built_where_nobody_listens(
-    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
+async def test_no_events_are_built_without_an_observer(
+    api: FakeAPI, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str
 ) -> None:
-    """Without an observer, and with a log at WARNING, there are no events of single calls."""
+    """With the log at WARNING too, events of single calls are not built."""
     built = 0
     kind = attrgetter(name)(nrm_async)
 
@@ -97,17 +97,17 @@ async def test_nothing_is_built_where_nobody_listens(
         return event
 
     monkeypatch.setattr(f"nrm_async.{name}", build)
-    world.fate = first(Fate.NOT_SENT)
+    api.fate = first(Fate.NOT_SENT)
     with caplog.at_level(logging.WARNING, "nrm_async"):
-        async with open_client(world) as nrm:
+        async with open_client(api) as nrm:
             await use(nrm)
             assert nrm.stats().attempts == 4
     assert built == 0
-    world.active = dict.fromkeys(world.active, True)
-    world.fate = first(Fate.NOT_SENT)
-    async with open_client(world, on_event=lambda event: None) as nrm:
+    api.active = dict.fromkeys(api.active, True)
+    api.fate = first(Fate.NOT_SENT)
+    async with open_client(api, on_event=lambda event: None) as nrm:
         await use(nrm)
-    assert built > 0  # the name is the right one
+    assert built > 0  # the patched name is in use
 
 
 class Broken(logging.Handler):
@@ -115,12 +115,12 @@ class Broken(logging.Handler):
         raise OSError("the disk is full")
 
 
-async def test_a_log_that_raises_loses_nothing(world: World) -> None:
-    """A handler of the caller's that fails does not take an outcome with it."""
+async def test_a_log_handler_that_raises(api: FakeAPI) -> None:
+    """It changes no outcome."""
     logger, broken = logging.getLogger("nrm_async"), Broken()
     logger.addHandler(broken)
     try:
-        async with open_client(world, on_event=lambda event: 1 / 0) as nrm:
+        async with open_client(api, on_event=lambda event: 1 / 0) as nrm:
             await use(nrm)
     finally:
         logger.removeHandler(broken)

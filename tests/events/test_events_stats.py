@@ -1,4 +1,4 @@
-"""``client.stats()``: a frozen snapshot that agrees with the books on the other side."""
+"""``client.stats()``: a frozen snapshot that agrees with the server's records."""
 
 import asyncio
 
@@ -18,13 +18,22 @@ from nrm_async import (
 )
 from nrm_async.events import Event, Throttled
 from nrm_async.sandbox import Sandbox
-from tests.conftest import API_KEY, StubAPI
-from tests.events.conftest import ANI, first, forever, settled
-from tests.truth.conftest import Fate, World, numbers, open_client
+from tests.events.conftest import ANI
+from tests.fakes import (
+    API_KEY,
+    FakeAPI,
+    Fate,
+    StubAPI,
+    first,
+    forever,
+    numbers,
+    open_client,
+    settled,
+)
 
 
-def test_before_anything() -> None:
-    """Without an event loop too: nothing has happened, and this is what it begins with."""
+def test_before_the_first_call() -> None:
+    """Initial values are available without an event loop."""
     stats = NRMClient("key", max_concurrency=4, max_rate=7).stats()
     assert attrs.asdict(stats, recurse=False) == {
         "in_flight": 0,
@@ -41,7 +50,7 @@ def test_before_anything() -> None:
 
 
 def test_a_snapshot_is_frozen() -> None:
-    """Neither its parts nor the counts in it can be set."""
+    """Neither its fields nor the counts of outcomes can be set."""
     stats = NRMClient("key").stats()
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         stats.attempts = 1  # type: ignore[misc]
@@ -49,21 +58,21 @@ def test_a_snapshot_is_frozen() -> None:
         stats.outcomes[Outcome.APPLIED] = 1  # type: ignore[index]
 
 
-async def test_a_snapshot_does_not_change(world: World) -> None:
-    """It says what was, whatever happens after."""
-    async with open_client(world) as nrm:
+async def test_a_snapshot_does_not_change(api: FakeAPI) -> None:
+    """Later calls do not change an earlier snapshot."""
+    async with open_client(api) as nrm:
         before = nrm.stats()
         await nrm.pause(ANI)
         assert before.outcomes[Outcome.APPLIED] == before.attempts == 0
         assert nrm.stats().outcomes[Outcome.APPLIED] == nrm.stats().attempts == 1
 
 
-async def test_what_is_under_way(world: World) -> None:
-    """Requests on their way, those that wait for a place, and the limit that holds them."""
-    world.pause = forever
+async def test_requests_in_flight_and_waiting(api: FakeAPI) -> None:
+    """Ten requests are in flight, as the limit says, and the other workers' wait."""
+    api.wait = forever
     many = numbers(50)
-    world.active = dict.fromkeys(many, True)
-    async with open_client(world, max_concurrency=16) as nrm:
+    api.active = dict.fromkeys(many, True)
+    async with open_client(api, max_concurrency=16) as nrm:
         async with nrm.stream_batch(map(Pause, many)):
             await settled()
             stats = nrm.stats()
@@ -72,10 +81,10 @@ async def test_what_is_under_way(world: World) -> None:
         assert (nrm.stats().in_flight, nrm.stats().waiting) == (0, 0)
 
 
-async def test_retries_are_counted_when_they_are_sent(world: World) -> None:
-    """One that was scheduled, and then cancelled, has not been."""
-    world.fate = first(Fate.NOT_SENT)
-    async with open_client(world, retry=RetryPolicy(base=100, cap=100)) as nrm:
+async def test_retries_are_counted_when_they_are_sent(api: FakeAPI) -> None:
+    """One that is cancelled before it is sent does not count."""
+    api.fate = first(Fate.NOT_SENT)
+    async with open_client(api, retry=RetryPolicy(base=100, cap=100)) as nrm:
         task = asyncio.create_task(nrm.pause(ANI))
         await settled()
         task.cancel()
@@ -84,17 +93,17 @@ async def test_retries_are_counted_when_they_are_sent(world: World) -> None:
         assert (nrm.stats().attempts, nrm.stats().retries) == (1, 0)
 
 
-async def test_a_resend_is_a_retry(world: World) -> None:
-    """An action sent once more, after reading back showed that it was not applied, is one."""
-    world.fate = first(Fate.LOST_BEFORE)
-    async with open_client(world) as nrm:
+async def test_a_resent_action_counts_as_a_retry(api: FakeAPI) -> None:
+    """An action resent because a read showed that it was not applied counts as one."""
+    api.fate = first(Fate.LOST_BEFORE)
+    async with open_client(api) as nrm:
         await nrm.pause(ANI)
         assert nrm.stats().retries == 1
-        assert nrm.stats().attempts == sum(world.sent.values())
+        assert nrm.stats().attempts == sum(api.sent.values())
 
 
 async def test_it_agrees_with_the_sandbox() -> None:
-    """Requests as the server counts them, and outcomes as its books have them."""
+    """Requests and outcomes agree with the records of the sandbox."""
     async with Sandbox(anis=40) as sandbox:
         async with NRMClient(sandbox.api_key, base_url=sandbox.url) as nrm:
             inventory = await nrm.inventory(page_size=10)
@@ -106,19 +115,19 @@ async def test_it_agrees_with_the_sandbox() -> None:
     assert sum(stats.outcomes.values()) == 80
 
 
-async def test_a_retry_after_shuts_the_gate(stub_api: StubAPI) -> None:
-    """The seconds until it opens again, for the whole client."""
+async def test_retry_after_closes_the_gate(stub_api: StubAPI) -> None:
+    """``gate`` has the seconds until it opens, for the whole client."""
     stub_api.reply({"message": "slow down"}, status=429, headers={"Retry-After": "60"})
-    told = asyncio.Event()
+    throttled = asyncio.Event()
 
     def watch(event: Event) -> None:
         if isinstance(event, Throttled):
             assert event.retry_after == 60
-            told.set()
+            throttled.set()
 
     async with NRMClient(API_KEY, base_url=stub_api.url, on_event=watch) as nrm:
         task = asyncio.create_task(nrm.pause(ANI))
-        await told.wait()
+        await throttled.wait()
         assert 59 < nrm.stats().gate < 61
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -126,12 +135,12 @@ async def test_a_retry_after_shuts_the_gate(stub_api: StubAPI) -> None:
     assert len(stub_api.requests) == nrm.stats().attempts == nrm.stats().throttled == 1
 
 
-async def test_calls_that_outlive_their_client_are_on_their_way(stub_api: StubAPI) -> None:
-    """A session of the caller's stays open, and so does what it is sending."""
-    asked, go = asyncio.Event(), asyncio.Event()
+async def test_calls_that_outlive_their_client_are_in_flight(stub_api: StubAPI) -> None:
+    """With the caller's session a call continues after the client is closed, and counts."""
+    received, go = asyncio.Event(), asyncio.Event()
 
     async def answer(request: web.Request) -> web.Response:
-        asked.set()
+        received.set()
         await go.wait()
         return web.json_response({"status": "paused", "ani": ANI})
 
@@ -139,7 +148,7 @@ async def test_calls_that_outlive_their_client_are_on_their_way(stub_api: StubAP
     async with aiohttp.ClientSession() as session:
         nrm = NRMClient(API_KEY, base_url=stub_api.url, session=session)
         task = asyncio.create_task(nrm.pause(ANI))
-        await asked.wait()
+        await received.wait()
         await nrm.aclose()
         assert nrm.stats().in_flight == 1
         go.set()
@@ -148,8 +157,8 @@ async def test_calls_that_outlive_their_client_are_on_their_way(stub_api: StubAP
     assert nrm.stats().outcomes[Outcome.APPLIED] == 1
 
 
-async def test_a_session_that_is_closed_is_not_attempted() -> None:
-    """What is not handed to the network is neither an attempt nor a retry."""
+async def test_a_call_with_a_closed_session_is_no_attempt() -> None:
+    """A request not passed to the network is neither an attempt nor a retry."""
     session = aiohttp.ClientSession()
     await session.close()
     async with NRMClient(API_KEY, session=session) as nrm:
@@ -161,8 +170,8 @@ async def test_a_session_that_is_closed_is_not_attempted() -> None:
     assert nrm.stats().outcomes[Outcome.NOT_APPLIED] == 1
 
 
-async def test_a_silent_resend_of_a_read_is_counted(stub_api: StubAPI) -> None:
-    """aiohttp sends a read again whose kept connection has died: statistics know."""
+async def test_a_resend_by_aiohttp_is_counted(stub_api: StubAPI) -> None:
+    """aiohttp resends a read whose kept-alive connection has closed; it counts as a retry."""
 
     def answer(request: web.Request) -> web.Response:
         if len(stub_api.requests) == 2:

@@ -1,4 +1,4 @@
-"""The OpenTelemetry adapter: spans that belong together, metrics that add up, nothing private."""
+"""The OpenTelemetry observer: spans and their parents, metrics, and no private data."""
 
 import asyncio
 import subprocess
@@ -18,12 +18,21 @@ from opentelemetry.trace import SpanKind, StatusCode
 from nrm_async import NRMError, Pause, RejectedError, Remediate
 from nrm_async._wire import Request
 from nrm_async.otel import OpenTelemetryObserver
-from tests.events.conftest import ANI, OTHER, first, forever, settled
-from tests.truth.conftest import Fate, World, numbers, on_virtual_time, open_client
+from tests.events.conftest import ANI, OTHER
+from tests.fakes import (
+    FakeAPI,
+    Fate,
+    first,
+    forever,
+    numbers,
+    on_virtual_time,
+    open_client,
+    settled,
+)
 
 
 class Telemetry:
-    """Spans and metrics, kept in memory."""
+    """Providers that keep spans and metrics in memory."""
 
     def __init__(self) -> None:
         self._exporter, self._reader = InMemorySpanExporter(), InMemoryMetricReader()
@@ -35,7 +44,7 @@ class Telemetry:
 
     @property
     def spans(self) -> tuple[ReadableSpan, ...]:
-        """Those that have ended."""
+        """Spans that have ended."""
         return self._exporter.get_finished_spans()
 
     def named(self, name: str) -> list[ReadableSpan]:
@@ -67,9 +76,9 @@ def is_child(span: ReadableSpan, parent: ReadableSpan) -> bool:
     return span.parent is not None and span.parent.span_id == parent.context.span_id
 
 
-async def test_a_call_is_a_span(world: World, telemetry: Telemetry) -> None:
-    """Internal, a child of the caller's span, which is the current one again afterwards."""
-    async with open_client(world, on_event=telemetry.observer) as nrm:
+async def test_a_call_is_a_span(api: FakeAPI, telemetry: Telemetry) -> None:
+    """It is internal, and a child of the caller's span, which is current again afterwards."""
+    async with open_client(api, on_event=telemetry.observer) as nrm:
         with telemetry.tracer.start_as_current_span("caller") as caller:
             await nrm.pause(ANI)
             assert trace.get_current_span() is caller
@@ -85,18 +94,18 @@ async def test_a_call_is_a_span(world: World, telemetry: Telemetry) -> None:
 
 
 async def test_the_span_of_a_call_is_current_while_it_runs(
-    world: World, telemetry: Telemetry
+    api: FakeAPI, telemetry: Telemetry
 ) -> None:
-    """What an instrumentation of the HTTP client makes comes under it, and baggage stays."""
+    """Spans of an HTTP instrumentation are its children, and baggage is kept."""
 
     async def exchange() -> None:
         assert baggage.get_baggage("tenant") == "blue"
         with telemetry.tracer.start_as_current_span("POST"):
             await asyncio.sleep(0)
 
-    world.pause = exchange
+    api.wait = exchange
     token = context.attach(baggage.set_baggage("tenant", "blue"))
-    async with open_client(world, on_event=telemetry.observer) as nrm:
+    async with open_client(api, on_event=telemetry.observer) as nrm:
         await nrm.pause_many([ANI])
     context.detach(token)
     (span,) = telemetry.named("nrm pause")
@@ -104,17 +113,17 @@ async def test_the_span_of_a_call_is_current_while_it_runs(
     assert all(is_child(inner, span) for inner in telemetry.named("POST"))
 
 
-async def test_many_calls_at_once_do_not_mix(telemetry: Telemetry) -> None:
-    """Fifty callers with spans of their own each find their own call under it, and its requests."""
+async def test_concurrent_calls(telemetry: Telemetry) -> None:
+    """Each of fifty callers' spans has its own call as a child, with that call's requests."""
     anis = numbers(50)
-    world = World(active=dict.fromkeys(anis, True), fate=first(*[Fate.NOT_SENT] * 20))
+    api = FakeAPI(active=dict.fromkeys(anis, True), fate=first(*[Fate.NOT_SENT] * 20))
 
     async def exchange() -> None:
         with telemetry.tracer.start_as_current_span("POST"):
             await asyncio.sleep(0)
 
-    world.pause = exchange
-    async with open_client(world, on_event=telemetry.observer, max_concurrency=50) as nrm:
+    api.wait = exchange
+    async with open_client(api, on_event=telemetry.observer, max_concurrency=50) as nrm:
 
         async def call(ani: str) -> None:
             with telemetry.tracer.start_as_current_span(ani) as own:
@@ -133,9 +142,9 @@ async def test_many_calls_at_once_do_not_mix(telemetry: Telemetry) -> None:
     assert sum(len(span.events) for span in telemetry.named("nrm pause")) == 20
 
 
-async def test_a_batch_is_the_parent_of_its_calls(world: World, telemetry: Telemetry) -> None:
-    """It is not made current; bad inputs are counted, but make no spans."""
-    async with open_client(world, on_event=telemetry.observer) as nrm:
+async def test_a_batch_is_the_parent_of_its_calls(api: FakeAPI, telemetry: Telemetry) -> None:
+    """Its span is not made current; bad inputs are counted, but have no spans."""
+    async with open_client(api, on_event=telemetry.observer) as nrm:
         with telemetry.tracer.start_as_current_span("caller") as caller:
             async with nrm.stream_batch([Pause(ANI), Remediate(OTHER), "bad"]) as results:  # type: ignore[list-item]
                 assert trace.get_current_span() is caller
@@ -152,13 +161,13 @@ async def test_a_batch_is_the_parent_of_its_calls(world: World, telemetry: Telem
     assert batch.attributes["nrm.batch.not_applied"] == 1
 
 
-async def test_two_batches_keep_their_calls(telemetry: Telemetry) -> None:
-    """Run at once, by two clients with one observer, each has its own."""
+async def test_concurrent_batches(telemetry: Telemetry) -> None:
+    """Batches of two clients with one observer each are the parents of their own calls."""
     anis = numbers(20)
-    world = World(active=dict.fromkeys(anis, True))
+    api = FakeAPI(active=dict.fromkeys(anis, True))
     async with (
-        open_client(world, on_event=telemetry.observer) as one,
-        open_client(world, on_event=telemetry.observer) as two,
+        open_client(api, on_event=telemetry.observer) as one,
+        open_client(api, on_event=telemetry.observer) as two,
     ):
         await asyncio.gather(one.pause_many(anis[:5]), two.pause_many(anis[5:]))
     sizes = [
@@ -168,10 +177,10 @@ async def test_two_batches_keep_their_calls(telemetry: Telemetry) -> None:
     assert sorted(sizes) == [5, 15]
 
 
-async def test_a_batch_left_early_ends_its_spans(world: World, telemetry: Telemetry) -> None:
-    """What was cut off is cancelled, and no error."""
-    world.pause = forever
-    async with open_client(world, on_event=telemetry.observer) as nrm:
+async def test_a_batch_left_early_ends_its_spans(api: FakeAPI, telemetry: Telemetry) -> None:
+    """Its calls are cancelled, which is no error."""
+    api.wait = forever
+    async with open_client(api, on_event=telemetry.observer) as nrm:
         async with nrm.stream_batch([Pause(ANI), Pause(OTHER)]):
             await settled()
             assert not telemetry.named("nrm pause")
@@ -182,10 +191,10 @@ async def test_a_batch_left_early_ends_its_spans(world: World, telemetry: Teleme
         assert span.status.status_code is StatusCode.UNSET
 
 
-async def test_a_cancelled_call_ends_its_span(world: World, telemetry: Telemetry) -> None:
-    """It tells what is known of the action, and counts as cancelled."""
-    world.pause = forever
-    async with open_client(world, on_event=telemetry.observer) as nrm:
+async def test_a_cancelled_call_ends_its_span(api: FakeAPI, telemetry: Telemetry) -> None:
+    """The span has the outcome, and both span and metric are marked as cancelled."""
+    api.wait = forever
+    async with open_client(api, on_event=telemetry.observer) as nrm:
         task = asyncio.create_task(nrm.pause(ANI))
         await settled()
         task.cancel()
@@ -198,9 +207,9 @@ async def test_a_cancelled_call_ends_its_span(world: World, telemetry: Telemetry
     assert telemetry.counted("nrm.client.calls") == {frozenset(known.items()): 1}
 
 
-async def test_errors_have_a_type_and_no_words(world: World, telemetry: Telemetry) -> None:
-    """The status is an error; neither number, nor note, nor what the API said gets out."""
-    async with open_client(world, on_event=telemetry.observer) as nrm:
+async def test_errors_have_a_type_and_no_message(api: FakeAPI, telemetry: Telemetry) -> None:
+    """The status is an error; neither number, nor note, nor the API's message is exported."""
+    async with open_client(api, on_event=telemetry.observer) as nrm:
         await nrm.pause(ANI, note="a private note")
         with pytest.raises(RejectedError):
             await nrm.pause(ANI, note="a private note")
@@ -211,16 +220,16 @@ async def test_errors_have_a_type_and_no_words(world: World, telemetry: Telemetr
     assert refused.attributes is not None
     assert refused.attributes["error.type"] == "nrm_async.errors.RejectedError"
     assert refused.attributes["http.response.status_code"] == 200
-    told = [span.to_json() for span in telemetry.spans] + [repr(telemetry.points())]
-    for text in told:
+    exported = [span.to_json() for span in telemetry.spans] + [repr(telemetry.points())]
+    for text in exported:
         for private in (ANI, "5551234", "a private note", "not in that state"):
             assert private not in text
 
 
-async def test_metrics_add_up(world: World, telemetry: Telemetry) -> None:
-    """Calls by operation and outcome, how long they took, retries, items, pages."""
-    world.fate = first(Fate.NOT_SENT)
-    async with open_client(world, on_event=telemetry.observer) as nrm:
+async def test_metrics_add_up(api: FakeAPI, telemetry: Telemetry) -> None:
+    """Calls and durations by operation and outcome, retries, items and pages agree."""
+    api.fate = first(Fate.NOT_SENT)
+    async with open_client(api, on_event=telemetry.observer) as nrm:
         await nrm.pause(ANI)
         await nrm.pause_many([OTHER, "nonsense"])
         await nrm.list_anis(number=ANI)
@@ -248,8 +257,8 @@ async def test_metrics_add_up(world: World, telemetry: Telemetry) -> None:
     }
 
 
-def test_what_befalls_the_client_is_told_in_a_calls_span(telemetry: Telemetry) -> None:
-    """Throttling and an outage are events of spans that noticed them, and counted."""
+def test_throttling_and_outages_are_span_events(telemetry: Telemetry) -> None:
+    """They are events of the calls that noticed them; throttlings are counted."""
     anis = numbers(120)
 
     def fate(request: Request) -> Fate:
@@ -259,10 +268,8 @@ def test_what_befalls_the_client_is_told_in_a_calls_span(telemetry: Telemetry) -
         return Fate.NOT_SENT if 1 < now < 60 else Fate.NORMAL
 
     async def run() -> None:
-        world = World(
-            active=dict.fromkeys(anis, True), fate=fate, pause=lambda: asyncio.sleep(0.02)
-        )
-        async with open_client(world, on_event=telemetry.observer) as nrm:
+        api = FakeAPI(active=dict.fromkeys(anis, True), fate=fate, wait=lambda: asyncio.sleep(0.02))
+        async with open_client(api, on_event=telemetry.observer) as nrm:
             assert (await nrm.pause_many(anis)).ok
 
     on_virtual_time(run())
@@ -281,10 +288,10 @@ def test_what_befalls_the_client_is_told_in_a_calls_span(telemetry: Telemetry) -
     }
 
 
-async def test_it_leaves_nothing_behind(world: World, telemetry: Telemetry) -> None:
-    """Whatever has ended is forgotten, and the context is as it was."""
+async def test_nothing_is_left_behind(api: FakeAPI, telemetry: Telemetry) -> None:
+    """Spans that have ended are not kept, and the context is restored."""
     before = context.get_current()
-    async with open_client(world, on_event=telemetry.observer) as nrm:
+    async with open_client(api, on_event=telemetry.observer) as nrm:
         await nrm.inventory(number=ANI)
         await nrm.pause_many([ANI, ANI])
     spans = telemetry.observer._spans
@@ -292,14 +299,14 @@ async def test_it_leaves_nothing_behind(world: World, telemetry: Telemetry) -> N
     assert context.get_current() == before
 
 
-async def test_without_providers_it_takes_the_global_ones(world: World) -> None:
-    """Where none is set up, nothing happens, and nothing is in the way."""
-    async with open_client(world, on_event=OpenTelemetryObserver()) as nrm:
+async def test_global_providers(api: FakeAPI) -> None:
+    """They are the default, and do nothing if not set up."""
+    async with open_client(api, on_event=OpenTelemetryObserver()) as nrm:
         assert (await nrm.pause_many([ANI, OTHER])).ok
 
 
-def test_without_opentelemetry_it_says_what_to_install() -> None:
-    """The error names the extra."""
+def test_import_without_opentelemetry() -> None:
+    """The error names the extra to install."""
     code = "import sys; sys.modules['opentelemetry'] = None; import nrm_async.otel"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1

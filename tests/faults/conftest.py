@@ -1,4 +1,4 @@
-"""What the fault tests share: a server of faults, a client of it, and what every row must keep."""
+"""Checks and fixtures of the fault tests: a server with faults, and what each row promises."""
 
 import asyncio
 import traceback
@@ -11,56 +11,35 @@ import pytest
 
 from nrm_async import (
     Action,
-    Activate,
     CallResult,
-    ConfirmPolicy,
     NotSentError,
     NRMClient,
     NRMError,
     Outcome,
     OutcomeUnknownError,
-    Pause,
-    Remediate,
-    RetryPolicy,
 )
 from nrm_async._transport import connector
+from tests.fakes import ACTIVE_ANI, API_KEY, FAST_RETRY, RESTING_ANI, connect, make_action
 from tests.faults.server import Fault, FaultServer, drop
 
-KEY: Final = "a-key-of-the-fault-tests-0123456789"
-ACTIVE_ANI: Final = "2000000001"
-RESTING_ANI: Final = "2000000002"
-SPARE_ANI: Final = "2999999999"
-PAST: Final = "2025-01-26"
+__all__ = ["ACTIVE_ANI"]  # tests of listings import it from here
 
-AT_ONCE: Final = RetryPolicy(max_retries=2, max_batch_retries=2, base=0)
-SOON: Final = ConfirmPolicy(settle=0.001, reads=2)
-TRIES: Final = AT_ONCE.max_retries + 1
+SPARE_ANI: Final = "2999999999"
+TRIES: Final = FAST_RETRY.max_retries + 1
 KINDS: Final = ("pause", "activate", "remediate")
 every_kind = pytest.mark.parametrize("kind", KINDS)
-SHORT: Final = 0.25  # seconds: long enough for an honest answer on loopback
-
-
-def make_action(kind: str, ani: str | None = None) -> Action:
-    """An action that the API would take."""
-    if kind == "activate":
-        return Activate(ani or RESTING_ANI, date=PAST)
-    return Pause(ani or ACTIVE_ANI) if kind == "pause" else Remediate(ani or ACTIVE_ANI)
+SHORT: Final = 0.4  # seconds until an attempt times out: a reply takes 1 ms, a busy machine 100
 
 
 def connect_to(server: FaultServer, **settings: Any) -> NRMClient:
-    """A client that waits for nothing but answers."""
-    chosen: dict[str, Any] = {
-        "base_url": server.url,
-        "retry": AT_ONCE,
-        "confirm": SOON,
-        "timeout": 5.0,
-    }
-    return NRMClient(KEY, **(chosen | settings))
+    """Return a client that retries and reads back without waiting."""
+    chosen: dict[str, Any] = {"url": server.url, "timeout": 5.0} | settings
+    return connect(**chosen)
 
 
 @asynccontextmanager
 async def serving(**settings: Any) -> AsyncIterator[FaultServer]:
-    """A server of faults with a few numbers, for as long as it is needed."""
+    """Run a server that has a few numbers."""
     server = FaultServer(active={ACTIVE_ANI: True, RESTING_ANI: False, SPARE_ANI: True}, **settings)
     await server.start()
     try:
@@ -70,48 +49,48 @@ async def serving(**settings: Any) -> AsyncIterator[FaultServer]:
 
 
 @pytest.fixture(autouse=True)
-def no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What rate is learnt from refusals is tested on virtual time; nobody waits for it here."""
+def no_learnt_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not slow down after refusals: the rate learnt from them is tested on virtual time."""
     monkeypatch.setattr("nrm_async._limits.rate.RateLimit.FLOOR", 10_000.0)
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[FaultServer]:
-    """A server of faults, over plain HTTP."""
+    """A server with faults, over plain HTTP."""
     async with serving() as server:
         yield server
 
 
 @pytest.fixture
 async def client(server: FaultServer) -> AsyncIterator[NRMClient]:
-    """A client of it."""
+    """A client of the server."""
     async with connect_to(server) as nrm:
         yield nrm
 
 
 @pytest.fixture
 async def hasty(server: FaultServer) -> AsyncIterator[NRMClient]:
-    """A client of it whose attempts time out soon."""
+    """A client whose attempts time out soon."""
     async with connect_to(server, timeout=SHORT) as nrm:
         yield nrm
 
 
-# --- what every row must keep --------------------------------------------------------------
+# --- what every row promises ------------------------------------------------------------------
 
 
 def check_error(error: NRMError, method: str, path: str, attempts: int) -> None:
-    """The error tells of its call, and shows the key nowhere."""
+    """Check that the error describes its call and does not show the key."""
     assert (error.method, error.path, error.attempts) == (method, path, attempts)
     assert error.__cause__ is None
     assert error.__context__ is None
-    told = traceback.TracebackException.from_exception(error, capture_locals=True)
-    for text in (str(error), repr(error), repr(error.args), repr(vars(error)), *told.format()):
-        assert KEY not in text
+    report = traceback.TracebackException.from_exception(error, capture_locals=True)
+    for text in (str(error), repr(error), repr(error.args), repr(vars(error)), *report.format()):
+        assert API_KEY not in text
 
 
 async def check_next_call(nrm: NRMClient, server: FaultServer) -> None:
-    """What has befallen one call does not befall the next."""
-    server.behave()
+    """Check that the fault of one call does not affect the next."""
+    server.clear_faults()
     assert (await nrm.pause(SPARE_ANI)).status == "paused"
     row = await nrm.find_ani(SPARE_ANI)
     assert row is not None
@@ -119,13 +98,13 @@ async def check_next_call(nrm: NRMClient, server: FaultServer) -> None:
 
 
 async def act(nrm: NRMClient, action: Action) -> CallResult:
-    """Carry one action out; the result tells more than the receipt or the exception."""
+    """Carry out one action as a batch: its result says more than a receipt or an exception."""
     (result,) = await nrm.run_batch([action])
     return result
 
 
 async def act_and_fail(nrm: NRMClient, action: Action, outcome: Outcome, attempts: int) -> NRMError:
-    """Carry out one action that comes to no good; the checked error."""
+    """Carry out an action that fails with this outcome, and return the checked error."""
     result = await act(nrm, action)
     assert result.outcome is outcome
     assert result.attempts == attempts
@@ -136,7 +115,7 @@ async def act_and_fail(nrm: NRMClient, action: Action, outcome: Outcome, attempt
 
 
 async def read_and_fail(nrm: NRMClient, kind: type[NRMError]) -> NRMError:
-    """Read a page that comes to no good; the error."""
+    """Read a page, which fails with this error, and return the error."""
     with pytest.raises(kind) as caught:
         await nrm.list_anis()
     assert type(caught.value) is kind
@@ -144,12 +123,12 @@ async def read_and_fail(nrm: NRMClient, kind: type[NRMError]) -> NRMError:
     return caught.value
 
 
-# --- answers that are lost -----------------------------------------------------------------
+# --- lost replies ----------------------------------------------------------------------------
 
 
 @attrs.frozen
 class Loss:
-    """One case of a lost answer, and what it must come to.
+    """An action whose reply is lost, and the outcome that it must have.
 
     Attributes:
         kind: The action.
@@ -169,7 +148,7 @@ class Loss:
 
     @property
     def attempts(self) -> int:
-        """One, and the one resend of what stands unchanged."""
+        """One, and a resend of an action whose number is unchanged."""
         return 2 if self.outcome is Outcome.APPLIED else 1
 
     def __str__(self) -> str:
@@ -197,14 +176,14 @@ async def check_loss(
     *,
     status: int | Literal["any"] | None = None,
 ) -> None:
-    """An action whose answer is lost by this fault comes to what is true.
+    """Check that an action whose reply is lost has its true outcome.
 
     Args:
         nrm: The client.
         server: The server.
         loss: The case.
-        fault: Makes the fault, given ``applied``.
-        status: HTTP status that an error must tell of.
+        fault: Returns the fault, given ``applied``.
+        status: HTTP status that an error must have.
     """
     action = make_action(loss.kind)
     server.then("POST", fault(applied=loss.applied))
@@ -220,14 +199,14 @@ async def check_loss(
         assert isinstance(result.error, OutcomeUnknownError)
         assert result.error.maybe_applied
         assert status == "any" or result.error.status == status
-        assert result.error.seen or result.error.status  # what was seen stays on it
+        assert result.error.seen or result.error.status  # the evidence is kept
     await check_next_call(nrm, server)
 
 
 async def check_read_again(
     nrm: NRMClient, server: FaultServer, fault: Fault, kind: type[NRMError]
 ) -> NRMError:
-    """A read that meets this fault once is read again; one that always does, ends in an error."""
+    """Check that a read is retried after this fault, and fails if the fault persists."""
     server.then("GET", fault)
     page = await nrm.list_anis()
     assert len(page) == 3
@@ -236,7 +215,7 @@ async def check_read_again(
     server.always("GET", fault)
     error = await read_and_fail(nrm, kind)
     check_error(error, "GET", "/anis", server.gets)
-    assert server.gets >= AT_ONCE.max_retries + 1
+    assert server.gets >= FAST_RETRY.max_retries + 1
     await check_next_call(nrm, server)
     return error
 
@@ -244,7 +223,7 @@ async def check_read_again(
 async def check_read_fails(
     nrm: NRMClient, server: FaultServer, fault: Fault, kind: type[NRMError], *, requests: int = 1
 ) -> NRMError:
-    """A read that meets this fault ends in an error at once: to repeat it would not help."""
+    """Check that a read fails after this fault without a retry."""
     server.always("GET", fault)
     error = await read_and_fail(nrm, kind)
     assert server.gets == requests
@@ -257,7 +236,7 @@ async def check_read_fails(
 
 
 async def check_not_sent(nrm: NRMClient, server: FaultServer, kind: str) -> NotSentError:
-    """An action and a read are tried again, and then said not to have been sent."""
+    """Check that an action and a read are retried and then reported as not sent."""
     error = await act_and_fail(nrm, make_action(kind), Outcome.NOT_APPLIED, TRIES)
     assert isinstance(error, NotSentError)
     assert error.seen
@@ -269,7 +248,7 @@ async def check_not_sent(nrm: NRMClient, server: FaultServer, kind: str) -> NotS
 
 
 async def check_sent_at_last(nrm: NRMClient, server: FaultServer, kind: str) -> None:
-    """An action that could not be sent, and then could, was applied once."""
+    """Check that an action that can be sent at its last attempt is applied once."""
     action = make_action(kind)
     result = await act(nrm, action)
     assert (result.outcome, result.attempts) == (Outcome.APPLIED, TRIES), result
@@ -281,7 +260,7 @@ async def check_sent_at_last(nrm: NRMClient, server: FaultServer, kind: str) -> 
 
 
 async def cancel(task: "asyncio.Task[Any]") -> asyncio.CancelledError:
-    """Cancel a task; its cancellation, which must have passed through."""
+    """Cancel a task and return its cancellation, which must have passed through."""
     task.cancel()
     with pytest.raises(asyncio.CancelledError) as caught:
         await task
@@ -299,7 +278,7 @@ Hook = Callable[[int], Awaitable[None]]
 
 @pytest.fixture
 def on_connect(monkeypatch: pytest.MonkeyPatch) -> Callable[[Hook], None]:
-    """Have something happen before the client's n-th attempt, counted from 1."""
+    """Run a hook before each of the client's attempts, with its number, from 1."""
 
     def install(hook: Hook) -> None:
         acquire = connector.Connector.acquire

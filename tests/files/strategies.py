@@ -1,4 +1,4 @@
-"""Inventories and reports as nobody would choose them: every type, every hostile text."""
+"""Strategies for inventories and reports with every type and hostile text."""
 
 from datetime import UTC, timedelta, timezone
 from typing import Any, Final
@@ -65,7 +65,7 @@ _BY_TYPE: Final[dict[object, st.SearchStrategy[Any]]] = {
 
 
 def _of_field(field: "attrs.Attribute[Any]") -> st.SearchStrategy[Any]:
-    if field.name == "extra":
+    if field.name in ("extra", "repaired"):
         return st.dictionaries(texts, json_values, max_size=3)
     if field.name == "created_at":
         return st.none() | st.datetimes(timezones=zones)
@@ -120,6 +120,8 @@ inventories = st.builds(
     requests=_counts,
     started=st.none() | st.datetimes(timezones=zones),
     ended=st.none() | st.datetimes(timezones=zones),
+    notes=st.lists(texts, max_size=2).map(tuple),
+    why_incomplete=st.none() | texts,
 )
 
 _phones = st.from_regex(r"[2-9][0-9]{9}", fullmatch=True) | st.just("0123456789")
@@ -139,7 +141,7 @@ _common: dict[str, Any] = {
 
 @st.composite
 def results(draw: st.DrawFn) -> CallResult:
-    """A result of either kind, of an action or of an input that was none."""
+    """Return a result of either class, of an action or of an invalid input."""
     common = {name: draw(strategy) for name, strategy in _common.items()}
     action = draw(st.none() | actions)
     if action is None:

@@ -1,4 +1,4 @@
-"""Arrow tables, which data frames take over: real types, and a clear word without the extra."""
+"""Arrow tables for data frames: real types, and a clear error without the extra."""
 
 import subprocess
 import sys
@@ -39,8 +39,8 @@ def make_inventory(*rows: Ani) -> Inventory:
     return Inventory(rows, complete=True, consistent=True, passes=2, pages=2)
 
 
-def test_a_table_has_real_types() -> None:
-    """Text stays text, days are days, times are UTC, figures are floats."""
+def test_table_types() -> None:
+    """Text stays text, days are dates, times are in UTC, and figures are floats."""
     east = timezone(timedelta(hours=2))
     row = Ani(
         12,
@@ -61,8 +61,8 @@ def test_a_table_has_real_types() -> None:
     assert (second["id"], second["last_30_days_dials"], second["extra"]) == ("x", None, None)
 
 
-def test_a_report_is_a_table_of_outcomes() -> None:
-    """A row for each result, with what was asked for and why it failed."""
+def test_report_table() -> None:
+    """Each result is a row with its action, outcome and error."""
     action = Pause("2345678901", note="rest")
     failed = Failed(
         index=7, input=action, action=action, outcome=Outcome.NOT_APPLIED,
@@ -76,8 +76,8 @@ def test_a_report_is_a_table_of_outcomes() -> None:
     assert (row["error_type"], row["error"], row["attempts"]) == ("NotSentError", "no route", 3)
 
 
-def test_other_libraries_parquet_is_read(tmp_path: Path) -> None:
-    """Columns in another order, of wider types, missing or more than ours: all the same rows."""
+def test_parquet_of_other_programs(tmp_path: Path) -> None:
+    """Columns in another order, of wider types, missing or additional give the same rows."""
     table = pa.table(
         {
             "owner": ["me"],
@@ -94,8 +94,8 @@ def test_other_libraries_parquet_is_read(tmp_path: Path) -> None:
     assert not loaded.complete
 
 
-def test_what_is_saved_is_a_plain_table_for_others(tmp_path: Path) -> None:
-    """pyarrow alone reads it; the last column holds only what would come back changed."""
+def test_parquet_is_readable_by_pyarrow_alone(tmp_path: Path) -> None:
+    """pyarrow reads the file; ``_exact`` holds only values that would come back changed."""
     path = tmp_path / "numbers.parquet"
     save_inventory(path, make_inventory(Ani(5, "1"), Ani("5", "2", block_rate=3.0)))
     table = pq.read_table(path)
@@ -103,8 +103,8 @@ def test_what_is_saved_is_a_plain_table_for_others(tmp_path: Path) -> None:
     assert table.column("_exact").to_pylist() == [None, '{"id": "5", "block_rate": 3.0}']
 
 
-def test_without_the_extra_it_is_named(tmp_path: Path) -> None:
-    """One clear line, and no file left behind."""
+def test_missing_extra_is_named(tmp_path: Path) -> None:
+    """Without pyarrow, one clear error names the extra, and no file is left behind."""
     code = WITHOUT.format(path=str(tmp_path / "numbers.parquet"))
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
@@ -114,16 +114,16 @@ def test_without_the_extra_it_is_named(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_figure_that_no_float_holds_is_left_empty() -> None:
-    """A data frame has no place for it; it is not made infinite."""
+def test_figure_beyond_float_range_is_null() -> None:
+    """A figure beyond the range of a float is null, not infinite."""
     row = Ani(1, "1", last_30_days_dials=10**400)
     assert make_inventory(row).to_arrow().column("last_30_days_dials").to_pylist() == [None]
 
 
 @pytest.mark.parametrize("wrong", [b"", b"PAR1", b"phone\n2345678901\n"])
-def test_a_file_that_is_no_parquet_is_told(tmp_path: Path, wrong: bytes) -> None:
-    """The message names the file, and the error is one of ours."""
+def test_invalid_parquet_is_refused(tmp_path: Path, wrong: bytes) -> None:
+    """The message names the file, and the error is one of this package."""
     path = tmp_path / "numbers.parquet"
     path.write_bytes(wrong)
-    with pytest.raises(FileFormatError, match=r"numbers.parquet: no Parquet"):
+    with pytest.raises(FileFormatError, match=r"numbers.parquet: not Parquet"):
         load_inventory(path)

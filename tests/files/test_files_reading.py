@@ -1,4 +1,4 @@
-"""Reading: files from other hands, files that are broken, and what a spreadsheet does to them."""
+"""Reading files of other programs, broken files, and files changed by a spreadsheet."""
 
 import csv
 import re
@@ -9,7 +9,7 @@ import pytest
 
 from nrm_async import Ani, FileFormatError, InvalidRequestError, Inventory
 from nrm_async.files import load_inventory, load_report, read_anis, save_inventory
-from nrm_async.files.guard import guarded, guarded_fully, unguarded
+from nrm_async.files.csv_text import escape, escape_for_spreadsheet, unescape
 from tests.files.strategies import HOSTILE
 
 # What spreadsheets take for the beginning of a formula (OWASP, "CSV Injection").
@@ -17,8 +17,8 @@ FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 
 
 @pytest.mark.parametrize("for_spreadsheet", [False, True])
-def test_no_cell_of_csv_is_a_formula(tmp_path: Path, for_spreadsheet: bool) -> None:
-    """As any reader of CSV sees it, blanks and control characters before it or not."""
+def test_no_csv_cell_is_a_formula(tmp_path: Path, for_spreadsheet: bool) -> None:
+    """No cell begins like a formula, with or without blanks and control characters before it."""
     path = tmp_path / "numbers.csv"
     rows = [Ani(text, text, brand=text, status=text, extra={text: text}) for text in HOSTILE]
     save_inventory(path, rows, for_spreadsheet=for_spreadsheet)
@@ -27,13 +27,13 @@ def test_no_cell_of_csv_is_a_formula(tmp_path: Path, for_spreadsheet: bool) -> N
             assert not [cell for cell in row if FORMULA.match(cell.lstrip(" \x00\x0b\x0c"))]
 
 
-def test_phone_numbers_are_plain_for_programs_and_guarded_for_spreadsheets(tmp_path: Path) -> None:
-    """Other programs need the digits; a spreadsheet would make a number of them."""
+def test_phone_numbers_are_escaped_only_for_spreadsheets(tmp_path: Path) -> None:
+    """Other programs get the digits; a spreadsheet gets text that it does not reformat."""
     path = tmp_path / "numbers.csv"
     rows = [Ani(1, "0123456789", brand="Acme"), Ani("7", "2345678901")]
     save_inventory(path, rows)
     assert path.read_text().splitlines()[1:] == [
-        "1,0123456789,Acme" + 22 * ",", "'7,2345678901" + 23 * ",",
+        "1,0123456789,Acme" + 23 * ",", "'7,2345678901" + 24 * ",",
     ]  # fmt: skip
     save_inventory(path, rows, for_spreadsheet=True)
     assert path.read_bytes().startswith(b"\xef\xbb\xbfid,phone,")
@@ -43,19 +43,17 @@ def test_phone_numbers_are_plain_for_programs_and_guarded_for_spreadsheets(tmp_p
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_guards_come_off_exactly(text: str) -> None:
-    """Whatever the text, and whichever guard."""
-    assert unguarded(guarded(text)) == unguarded(guarded_fully(text)) == text
-    assert guarded(text) != ""
+def test_unescape_reverses_escape(text: str) -> None:
+    """Every text comes back unchanged, whichever way it was escaped."""
+    assert unescape(escape(text)) == unescape(escape_for_spreadsheet(text)) == text
+    assert escape(text) != ""
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-def test_csv_of_other_programs_is_read(
-    tmp_path: Path, separator: str, encoding: str, line_end: str
-) -> None:
-    """Another separator, encoding or line end, columns in any order, and more or fewer of them."""
+def test_csv_dialects(tmp_path: Path, separator: str, encoding: str, line_end: str) -> None:
+    """Delimiters, encodings, line ends, column order and further columns may differ."""
     lines = [["phone", "owner", "id", "brand", "block_rate"], ["0123456789", "me", "5", "Ünï", "8"]]
     text = line_end.join(separator.join(line) for line in lines) + line_end
     path = tmp_path / "numbers.csv"
@@ -63,8 +61,8 @@ def test_csv_of_other_programs_is_read(
     assert load_inventory(path).rows == (Ani(5, "0123456789", brand="Ünï", block_rate=8),)
 
 
-def test_lines_of_the_command_are_read(tmp_path: Path) -> None:
-    """JSON Lines without a description, with fields left out and fields we do not know."""
+def test_jsonl_without_metadata(tmp_path: Path) -> None:
+    """JSON Lines without metadata, with missing and unknown fields, can be loaded."""
     path = tmp_path / "numbers.ndjson"
     path.write_text('{"phone": "1", "id": "a", "owner": 1}\n\n{"id": 2, "phone": "2"}')
     loaded = load_inventory(path)
@@ -75,34 +73,34 @@ def test_lines_of_the_command_are_read(tmp_path: Path) -> None:
 CSV = "id,phone,block_rate,created_at,extra\n1,2345678901,5,,\n"
 JSON = '{"id": 1, "phone": "2"}\n'
 BROKEN = {
-    "a damaged number": ("csv", CSV + "2,2.34568E+09,,,\n", "line 3: phone: 2.34568E\\+09 is a n"),
+    "a truncated number": ("csv", CSV + "2,2.34568E+09,,,\n", "line 3: phone: 2.34568E\\+09 is"),
     "a missing number": ("csv", CSV + "2,,,,\n", "line 3: phone is missing"),
-    "a figure that is none": ("csv", CSV + "2,1,much,,\n", "line 3: block_rate must be a number"),
+    "a figure in words": ("csv", CSV + "2,1,much,,\n", "line 3: block_rate must be a number"),
     "an underscore": ("csv", CSV + "2,1,1_0,,\n", "line 3: block_rate must be a number"),
     "a local time": ("csv", CSV + "2,1,,27/5/2026,\n", "created_at must be a date and time"),
-    "no object": ("csv", CSV + "2,1,,,[1]\n", "line 3: extra must be a dict"),
+    "a list for a dict": ("csv", CSV + "2,1,,,[1]\n", "line 3: extra must be a dict"),
     "too few cells": ("csv", CSV + "\n2,1\n", "line 4: 2 cells, the header has 5"),
     "a quote left open": ("csv", CSV + '2,"1,,\n3,1,,,', "line 3: unexpected end of data"),
     "no column phone": ("csv", "id,telephone\n1,2\n", "line 1: there is no column 'phone'"),
     "two columns phone": ("csv", "id,phone,phone\n1,2,3\n", "two columns are called 'phone'"),
     "an empty file": ("csv", "", "it is empty"),
-    "no JSON": ("jsonl", JSON + "{", "line 2: no JSON"),
-    "a deep line": ("jsonl", "[" * 100_000, "line 1: no JSON"),
+    "not JSON": ("jsonl", JSON + "{", "line 2: not JSON"),
+    "a deep line": ("jsonl", "[" * 100_000, "line 1: not JSON"),
     "a list": ("jsonl", JSON + "\n[1]", "line 3: must be an object, not list"),
     "a number for text": ("jsonl", '{"id": 1, "phone": 2}', "line 1: phone must be text, not 2"),
     "true for a number": ("jsonl", '{"id": true, "phone": "2"}', "line 1: id must be a whole"),
-    "a report": ("jsonl", '{"nrm_async": "report", "version": 1}', "it holds 'report', not 'inv"),
+    "a report": ("jsonl", '{"nrm_async": "report", "version": 1}', "it contains 'report', not"),
     "a later version": ("jsonl", '{"nrm_async": "inventory", "version": 2}', "of version 2"),
-    "a senseless description": (
+    "a malformed description": (
         "jsonl",
         '{"nrm_async": "inventory", "version": 1, "about": {"missing": [1]}}',
-        "how the inventory was read cannot be understood",
+        "how the inventory was read is malformed",
     ),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("form", "text", "words"), BROKEN.values(), ids=BROKEN.keys())
-def test_a_broken_file_is_told_with_its_line(
+def test_broken_file_is_reported_with_its_line(
     tmp_path: Path, form: str, text: str, words: str
 ) -> None:
     """The message names the file, the line, the column and the rule."""
@@ -113,8 +111,8 @@ def test_a_broken_file_is_told_with_its_line(
 
 
 @pytest.mark.parametrize("name", ["numbers.jsonl", "numbers.jsonl.gz"])
-def test_a_file_that_was_cut_short_is_never_taken_for_whole(tmp_path: Path, name: str) -> None:
-    """At whatever line or byte it ends."""
+def test_truncated_file_is_refused(tmp_path: Path, name: str) -> None:
+    """A file truncated at any line or byte is never loaded as complete."""
     rows = tuple(Ani(number, str(number)) for number in range(50))
     path = tmp_path / name
     save_inventory(path, Inventory(rows, complete=True, consistent=True, passes=2, pages=2))
@@ -130,8 +128,8 @@ def test_a_file_that_was_cut_short_is_never_taken_for_whole(tmp_path: Path, name
             load_inventory(path)
 
 
-def test_a_file_that_is_not_packed_is_named_once(tmp_path: Path) -> None:
-    """The name says that it is compressed, the bytes say otherwise."""
+def test_uncompressed_gz_is_refused(tmp_path: Path) -> None:
+    """A .gz file that is not compressed is refused, and its name occurs once in the message."""
     path = tmp_path / "numbers.csv.gz"
     path.write_text(CSV)
     with pytest.raises(FileFormatError) as error:
@@ -146,11 +144,11 @@ def load_safely(path: Path) -> tuple[Ani, ...]:
         return ()
 
 
-def test_a_report_with_a_senseless_row_is_told(tmp_path: Path) -> None:
-    """An outcome or action that does not exist is not made into another one."""
+def test_report_with_invalid_row_is_refused(tmp_path: Path) -> None:
+    """An unknown outcome or action, or invalid details, are refused with their line."""
     path = tmp_path / "report.csv"
     path.write_text("index,ani,action,outcome\n0,2345678901,explode,applied\n")
-    with pytest.raises(FileFormatError, match="line 2: there is no action 'explode'"):
+    with pytest.raises(FileFormatError, match="line 2: unknown action 'explode'"):
         load_report(path)
     path.write_text("index,ani,action,outcome\n0,2345678901,pause,done\n")
     with pytest.raises(FileFormatError, match="line 2: 'done' is not a valid Outcome"):
@@ -162,16 +160,16 @@ def test_a_report_with_a_senseless_row_is_told(tmp_path: Path) -> None:
         load_report(path)
 
 
-def test_bytes_that_are_no_text_are_told(tmp_path: Path) -> None:
-    """A file in some other encoding is not read as something else."""
+def test_other_encoding_is_refused(tmp_path: Path) -> None:
+    """A file in an unknown encoding is refused instead of being misread."""
     path = tmp_path / "numbers.csv"
     path.write_bytes("id,phone,brand\n1,2,Ünï\n".encode("latin-1"))
-    with pytest.raises(FileFormatError, match="it is not text: "):
+    with pytest.raises(FileFormatError, match="it is not valid text: "):
         load_inventory(path)
 
 
-def test_reading_may_stop_early(tmp_path: Path) -> None:
-    """The file is closed; arguments are checked before the first row is asked for."""
+def test_reading_can_stop_early(tmp_path: Path) -> None:
+    """An abandoned iterator closes the file, and arguments are checked at the call."""
     path = tmp_path / "numbers.csv"
     save_inventory(path, [Ani(number, str(number)) for number in range(20_000)])
     rows = read_anis(path)

@@ -1,4 +1,4 @@
-"""What is read from a file is what was written to it, to the type of every value."""
+"""Values read from a file equal those written to it, including their types."""
 
 import io
 import os
@@ -29,7 +29,7 @@ from nrm_async.files import (
     save_inventory,
     save_report,
 )
-from nrm_async.results.record import record_of
+from nrm_async.results.record import to_record
 from tests.files.strategies import HOSTILE, inventories, reports
 
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -65,10 +65,8 @@ def fast_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 @each_format
 @many
 @given(inventory=inventories)
-def test_an_inventory_comes_back_exactly(
-    form: Format, tmp_path: Path, inventory: Inventory
-) -> None:
-    """Every field of every row, to its type; and how it was read, where the form can hold it."""
+def test_inventory_round_trip(form: Format, tmp_path: Path, inventory: Inventory) -> None:
+    """Every field of every row comes back, and so does the provenance if the format has a place."""
     path = tmp_path / f"numbers.{form}"
     assert save_inventory(path, inventory) == len(inventory)
     loaded = load_inventory(path)
@@ -82,8 +80,8 @@ def test_an_inventory_comes_back_exactly(
 
 @many
 @given(inventory=inventories)
-def test_csv_for_a_spreadsheet_comes_back_exactly_too(tmp_path: Path, inventory: Inventory) -> None:
-    """More is guarded there, and every guard is taken off again."""
+def test_spreadsheet_csv_round_trip(tmp_path: Path, inventory: Inventory) -> None:
+    """CSV for a spreadsheet escapes more, and reading removes every escape."""
     path = tmp_path / "numbers.csv.gz"
     save_inventory(path, inventory, for_spreadsheet=True)
     assert typed(load_inventory(path).rows) == typed(inventory.rows)
@@ -92,12 +90,12 @@ def test_csv_for_a_spreadsheet_comes_back_exactly_too(tmp_path: Path, inventory:
 @each_format
 @many
 @given(report=reports)
-def test_a_report_comes_back_exactly(form: Format, tmp_path: Path, report: BatchReport) -> None:
-    """Actions, outcomes, receipts, attempts, seconds and errors, with all that was seen."""
+def test_report_round_trip(form: Format, tmp_path: Path, report: BatchReport) -> None:
+    """Actions, outcomes, receipts, attempts, seconds and errors come back with all evidence."""
     path = tmp_path / f"report.{form}"
     assert save_report(path, report) == len(report)
     loaded = load_report(path)
-    assert [typed(record_of(one)) for one in loaded] == [typed(record_of(one)) for one in report]
+    assert [typed(to_record(one)) for one in loaded] == [typed(to_record(one)) for one in report]
     for ours, theirs in zip(loaded, report, strict=True):
         assert (ours.action, ours.outcome, ours.ok) == (theirs.action, theirs.outcome, theirs.ok)
         if ours.ok or theirs.ok:
@@ -110,19 +108,21 @@ def test_a_report_comes_back_exactly(form: Format, tmp_path: Path, report: Batch
 
 
 @each_format
-@pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_comes_back_exactly(form: Format, tmp_path: Path, text: str) -> None:
-    """In each text field at once, and as an id."""
+def test_hostile_text_round_trip(form: Format, tmp_path: Path) -> None:
+    """Hostile text comes back unchanged from every text field, and as an id."""
     path = tmp_path / f"numbers.{form}"
-    fields: Any = dict.fromkeys(("phone", "brand", "status", "campaign_name", "locality"), text)
-    row = Ani(id=text, extra={text: [text, {text: None}]}, **fields)
-    save_inventory(path, [row, row])
-    assert load_inventory(path).rows == (row, row)
+    names = ("phone", "brand", "status", "campaign_name", "locality")
+    rows = []
+    for text in HOSTILE:
+        fields: Any = dict.fromkeys(names, text)
+        rows += 2 * [Ani(id=text, extra={text: [text, {text: None}]}, **fields)]
+    save_inventory(path, rows)
+    assert list(read_anis(path)) == rows
 
 
 @each_format
-def test_unlike_things_stay_unlike(form: Format, tmp_path: Path) -> None:
-    """5 and "5", 3 and 3.0, nothing and "" and "None", -0.0, and numbers beyond a float."""
+def test_similar_values_stay_distinct(form: Format, tmp_path: Path) -> None:
+    """5 and "5", 3 and 3.0, None and "" and "None", -0.0, and numbers beyond a float differ."""
     rows = [
         Ani(5, "0123456789", brand=None, frequency_dialed=3, block_rate=-0.0),
         Ani("5", "+12345678901", brand="", frequency_dialed=3.0, block_rate=0),
@@ -137,10 +137,8 @@ def test_unlike_things_stay_unlike(form: Format, tmp_path: Path) -> None:
 
 @each_format
 @pytest.mark.parametrize("infinite", [float("inf"), float("nan")])
-def test_numbers_that_are_none_are_refused_where_they_cannot_be_kept(
-    form: Format, tmp_path: Path, infinite: float
-) -> None:
-    """JSON has no word for them; the others bring them back. Neither writes something else."""
+def test_infinity_and_nan(form: Format, tmp_path: Path, infinite: float) -> None:
+    """JSON Lines refuses infinity and NaN; the other formats bring them back."""
     path = tmp_path / f"numbers.{form}"
     rows = [Ani(1, "2345678901", block_rate=infinite)]
     if form == "jsonl":
@@ -154,10 +152,10 @@ def test_numbers_that_are_none_are_refused_where_they_cannot_be_kept(
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 @pytest.mark.parametrize("complete", [True, False])
 @pytest.mark.parametrize("consistent", [True, False])
-def test_a_loaded_inventory_claims_no_more_than_the_saved_one(
+def test_loaded_inventory_claims_no_more_than_the_saved(
     form: Format, tmp_path: Path, complete: bool, consistent: bool
 ) -> None:
-    """Complete only if the saved one was; a stream of rows never is."""
+    """A loaded inventory is complete only if the saved one was; a stream of rows never is."""
     path = tmp_path / f"numbers.{form}"
     missing = errors.ClientTimeoutError("no answer")
     missing.page = 3
@@ -170,8 +168,8 @@ def test_a_loaded_inventory_claims_no_more_than_the_saved_one(
     assert not load_inventory(path).complete
 
 
-def test_a_loaded_report_goes_on_where_the_batch_ended(tmp_path: Path) -> None:
-    """What was not applied can be run again, and bad inputs stay what they are."""
+def test_loaded_report_is_retryable(tmp_path: Path) -> None:
+    """Actions that were not applied can be run again; invalid inputs stay invalid."""
     path = tmp_path / "report.csv"
     action = Pause("2345678901", note="=rest", carrier="012345")
     common: Any = {"outcome": Outcome.NOT_APPLIED, "attempts": 2, "elapsed": 0.5}
@@ -191,8 +189,8 @@ def test_a_loaded_report_goes_on_where_the_batch_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-def test_compressed_files_are_told_by_their_name(form: str, tmp_path: Path) -> None:
-    """``.gz`` after the suffix packs and unpacks, with the same bytes each time."""
+def test_gz_suffix_compresses(form: str, tmp_path: Path) -> None:
+    """A .gz suffix compresses and decompresses, with the same bytes each time."""
     rows = [Ani(number, f"{number:010}") for number in range(3_000)]
     path = tmp_path / f"numbers.{form}.gz"
     save_inventory(path, rows)
@@ -204,8 +202,8 @@ def test_compressed_files_are_told_by_their_name(form: str, tmp_path: Path) -> N
 
 
 @each_format
-def test_an_open_file_is_written_and_left_open(form: Format) -> None:
-    """Standard output, a socket's file, or memory; the format must be given."""
+def test_open_file_is_written_and_left_open(form: Format) -> None:
+    """An open binary file needs a format, and stays open."""
     file = io.BytesIO()
     save_inventory(file, [Ani(1, "2345678901")], format=form)
     assert len(file.getvalue()) > 50

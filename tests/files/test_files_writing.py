@@ -1,4 +1,4 @@
-"""Writing: whole or not at all, streamed, and with the event loop left free."""
+"""Writing: atomic, streamed, and outside of the event loop."""
 
 import asyncio
 import errno
@@ -16,7 +16,7 @@ from typing import get_args
 import pytest
 
 from nrm_async import Ani, InvalidRequestError, NRMClient, Pause
-from nrm_async._tables import Column
+from nrm_async._columns import ColumnSpec
 from nrm_async.files import (
     Format,
     load_inventory,
@@ -26,7 +26,7 @@ from nrm_async.files import (
     save_inventory,
     save_results,
 )
-from nrm_async.files.draft import Draft
+from nrm_async.files.atomic import AtomicFile
 from nrm_async.sandbox import Sandbox
 
 each_format = pytest.mark.parametrize("form", get_args(Format))
@@ -51,7 +51,7 @@ def names_in(folder: Path) -> list[str]:
 
 
 class BrokenError(Exception):
-    """What the rows' maker raises in the middle."""
+    """Raised by a source of rows."""
 
 
 def breaking(count: int = 5_000) -> Iterator[Ani]:
@@ -72,10 +72,10 @@ def breaking_rows() -> Iterator[Ani]:
 
 @each_format
 @pytest.mark.parametrize("packed", ["", ".gz"])
-async def test_what_breaks_in_the_middle_leaves_the_old_file(
+async def test_error_during_write_leaves_the_old_file(
     form: Format, packed: str, tmp_path: Path
 ) -> None:
-    """Whoever breaks it, the rows' maker or a row that cannot be written; nothing else stays."""
+    """An error of the source or an invalid row leaves the old file, and nothing else."""
     path = tmp_path / f"numbers.{form}{packed}"
     form_given: Format | None = form if packed and form == "parquet" else None
     path.write_bytes(b"old")
@@ -92,10 +92,10 @@ async def test_what_breaks_in_the_middle_leaves_the_old_file(
     assert names_in(tmp_path) == [path.name]
 
 
-@each_format
+@pytest.mark.parametrize("form", ["csv", "parquet"])
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
-def test_a_process_that_is_killed_leaves_the_old_file(form: Format, tmp_path: Path) -> None:
-    """No cleaning up happens then; the name still stands for the old file."""
+def test_killed_process_leaves_the_old_file(form: Format, tmp_path: Path) -> None:
+    """Without any cleanup, the name still stands for the old file."""
     path = tmp_path / f"numbers.{form}"
     path.write_bytes(b"old")
     done = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
@@ -104,8 +104,8 @@ def test_a_process_that_is_killed_leaves_the_old_file(form: Format, tmp_path: Pa
 
 
 @each_format
-async def test_a_write_that_is_cancelled_leaves_the_old_file(form: Format, tmp_path: Path) -> None:
-    """Cancellation in the middle waits for the thread, cleans up, and passes through."""
+async def test_cancelled_write_leaves_the_old_file(form: Format, tmp_path: Path) -> None:
+    """Cancellation waits for the thread, cleans up, and propagates."""
     path = tmp_path / f"numbers.{form}"
     path.write_bytes(b"old")
     reached = asyncio.Event()
@@ -128,8 +128,8 @@ async def test_a_write_that_is_cancelled_leaves_the_old_file(form: Format, tmp_p
     assert names_in(tmp_path) == [path.name]
 
 
-async def test_cancellation_at_any_moment_leaves_no_trace(tmp_path: Path) -> None:
-    """Wherever it hits, while the file is opened, written or closed: old or new, never half."""
+async def test_cancellation_at_any_step(tmp_path: Path) -> None:
+    """Cancellation while opening, writing or closing leaves the old or the new file, complete."""
     path = tmp_path / "numbers.jsonl"
     save_inventory(path, [])
     old = path.read_bytes()
@@ -144,8 +144,10 @@ async def test_cancellation_at_any_moment_leaves_no_trace(tmp_path: Path) -> Non
         assert path.read_bytes() == old or len(list(read_anis(path))) == 4_500
 
 
-async def test_the_event_loop_stays_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Opening, every write and the closing happen in other threads than the loop's."""
+async def test_writes_run_outside_of_the_event_loop_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Opening, every write and closing run in other threads than the loop."""
     threads = set()
     real = os.fsync
 
@@ -153,19 +155,19 @@ async def test_the_event_loop_stays_free(tmp_path: Path, monkeypatch: pytest.Mon
         threads.add(threading.get_ident())
         real(handle)
 
-    def noting(self: Column, cells: Sequence[object]) -> None:
+    def spy_check(self: ColumnSpec, cells: Sequence[object]) -> None:
         threads.add(threading.get_ident())
 
     monkeypatch.setattr(os, "fsync", spy)
-    monkeypatch.setattr(Column, "check", noting)
+    monkeypatch.setattr(ColumnSpec, "check", spy_check)
     await save_anis(tmp_path / "numbers.csv", breaking_rows())
     assert threads
     assert threading.get_ident() not in threads
 
 
 @each_format
-async def test_a_stream_is_read_as_it_is_written(form: Format, tmp_path: Path) -> None:
-    """Rows are asked for a portion at a time: most of a long stream is never held."""
+async def test_stream_is_consumed_while_writing(form: Format, tmp_path: Path) -> None:
+    """Rows are consumed chunk by chunk: most of a long stream is never in memory."""
     alive = most = 0
 
     class Counted(Ani):
@@ -175,17 +177,17 @@ async def test_a_stream_is_read_as_it_is_written(form: Format, tmp_path: Path) -
 
     async def stream() -> AsyncIterator[Ani]:
         nonlocal alive, most
-        for number in range(30_000):
+        for number in range(15_000):
             alive += 1
             most = max(most, alive)
             yield Counted(number, str(number))
 
-    assert await save_anis(tmp_path / f"numbers.{form}", stream()) == 30_000
+    assert await save_anis(tmp_path / f"numbers.{form}", stream()) == 15_000
     assert most < 6_000
 
 
-async def test_streams_of_a_client_go_to_files(tmp_path: Path) -> None:
-    """A listing and a batch, as they come; what is loaded does not claim to be complete."""
+async def test_save_streams_of_a_client(tmp_path: Path) -> None:
+    """A listing and a batch are saved as they arrive; the former does not claim to be complete."""
     async with (
         Sandbox(anis=250) as sandbox,
         NRMClient(sandbox.api_key, base_url=sandbox.url) as nrm,
@@ -203,8 +205,8 @@ async def test_streams_of_a_client_go_to_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes and links of POSIX")
-def test_a_file_keeps_its_mode_and_a_link_stays_a_link(tmp_path: Path) -> None:
-    """Replacing a file changes what is in it, and nothing about it."""
+def test_mode_and_link_are_kept(tmp_path: Path) -> None:
+    """Replacing a file keeps its mode, and a link to it stays a link."""
     target, link = tmp_path / "real.csv", tmp_path / "link.csv"
     target.write_bytes(b"old")
     target.chmod(0o640)
@@ -216,8 +218,8 @@ def test_a_file_keeps_its_mode_and_a_link_stays_a_link(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes of POSIX")
-def test_a_new_file_has_the_mode_that_the_user_wants(tmp_path: Path) -> None:
-    """The umask decides, as for any other program's files."""
+def test_new_file_follows_the_umask(tmp_path: Path) -> None:
+    """The umask decides on the mode of a new file."""
     old = os.umask(0o027)
     try:
         save_inventory(tmp_path / "numbers.csv", [])
@@ -235,26 +237,26 @@ def test_a_new_file_has_the_mode_that_the_user_wants(tmp_path: Path) -> None:
         ("", {"format": "csv"}, "path must name a file"),
     ],
 )
-def test_bad_arguments_are_told(
+def test_bad_arguments_are_refused(
     tmp_path: Path, name: str, options: dict[str, object], words: str
 ) -> None:
-    """Before anything is written, in one sentence."""
+    """Invalid arguments raise before anything is written."""
     with pytest.raises(InvalidRequestError, match=words):
         save_inventory(tmp_path / name, [], **options)  # type: ignore[arg-type]  # wrong on purpose
     assert names_in(tmp_path) == []
 
 
 @pytest.mark.parametrize("field", [{"brand": 5}, {"block_rate": "5"}, {"block_rate": True}])
-def test_a_value_of_the_wrong_kind_is_named(tmp_path: Path, field: dict[str, object]) -> None:
-    """It would come back as something else, or not at all."""
+def test_value_of_wrong_type_is_refused(tmp_path: Path, field: dict[str, object]) -> None:
+    """A value that would come back changed is refused, and its column is named."""
     with pytest.raises(InvalidRequestError, match=rf"{next(iter(field))} must be"):
         save_inventory(tmp_path / "numbers.csv", [Ani(1, "1", **field)])  # type: ignore[arg-type]
 
 
-def test_a_cell_that_no_csv_reader_takes_is_refused(tmp_path: Path) -> None:
-    """The other forms have no such limit."""
+def test_cell_beyond_the_limit_of_csv_readers(tmp_path: Path) -> None:
+    """CSV refuses cells that readers do not accept; the other formats have no such limit."""
     rows = [Ani(1, "1", extra={"long": "x" * 200_000})]
-    with pytest.raises(InvalidRequestError, match="longer than readers of CSV take"):
+    with pytest.raises(InvalidRequestError, match="longer than the limit of CSV readers"):
         save_inventory(tmp_path / "numbers.csv", rows)
     for name in ("numbers.jsonl", "numbers.parquet"):
         save_inventory(tmp_path / name, rows)
@@ -262,7 +264,7 @@ def test_a_cell_that_no_csv_reader_takes_is_refused(tmp_path: Path) -> None:
 
 
 class Full(io.RawIOBase):
-    """A disk with no room."""
+    """A file on a full disk."""
 
     def writable(self) -> bool:
         return True
@@ -271,16 +273,16 @@ class Full(io.RawIOBase):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), len(data))  # type: ignore[arg-type]
 
 
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
-    """Closing fails too, because what is left is written then."""
+def test_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    """Closing fails too, because it writes the rest; the temporary file is removed anyway."""
     path = tmp_path / "numbers.csv"
     path.write_text("old")
-    draft = Draft(path)
-    draft.file.close()
-    draft.file = io.BufferedWriter(Full())
-    draft.file.write(b"new")
-    with pytest.raises(OSError, match="No space left"), draft:
-        draft.commit()
+    new = AtomicFile(path)
+    new.file.close()
+    new.file = io.BufferedWriter(Full())
+    new.file.write(b"new")
+    with pytest.raises(OSError, match="No space left"), new:
+        new.commit()
     with suppress(OSError):
-        draft.file.close()
+        new.file.close()
     assert (path.read_text(), names_in(tmp_path)) == ("old", ["numbers.csv"])

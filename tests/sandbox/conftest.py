@@ -1,4 +1,4 @@
-"""What the tests of the sandbox share: someone to call it over HTTP."""
+"""Shared helpers for the sandbox tests: an HTTP caller and state snapshots."""
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ JSON = "application/json"
 
 @frozen
 class Got:
-    """What came back: status, decoded JSON, headers."""
+    """A response: the status, the decoded JSON and the headers."""
 
     status: int
     body: Any
@@ -25,7 +25,7 @@ class Got:
 
 
 class Caller:
-    """A sandbox, a session with its key, and a clock that moves only when told to."""
+    """A sandbox with an HTTP session, and a clock controlled by the test."""
 
     def __init__(self, **settings: Any) -> None:
         self.now = START
@@ -33,7 +33,7 @@ class Caller:
         self.session = aiohttp.ClientSession()
 
     async def call(self, method: str, path: str, *, key: str | None = None, **more: Any) -> Got:
-        """Call the API with the key; the answer is held against what every answer must have."""
+        """Call the API with the key, and check the properties common to all responses."""
         headers = {"Authorization": f"Bearer {key or self.sandbox.api_key}"} | more.pop(
             "headers", {}
         )
@@ -47,7 +47,7 @@ class Caller:
         return await self.call("POST", f"/{action}", json=fields)
 
     async def control(self, method: str, path: str, **more: Any) -> Got:
-        """Call what is beside the API; it takes no key."""
+        """Call a control endpoint, which requires no key."""
         url = self.sandbox.root_url + path
         async with self.session.request(method, url, **more) as answer:
             assert answer.content_type == JSON
@@ -68,6 +68,12 @@ class Caller:
 
 @pytest.fixture
 async def caller() -> AsyncIterator[Caller]:
-    """A running sandbox of 30 ANIs with someone to call it."""
+    """Provide a running sandbox with 30 ANIs."""
     async with Caller() as caller:
         yield caller
+
+
+def snapshot(sandbox: Sandbox) -> tuple[object, ...]:
+    """Return the complete state of a sandbox, for comparison."""
+    state, books = sandbox.state, sandbox.books
+    return (state.rows, state.scheduled, tuple(books), books.requests(), sandbox.clock.setting)

@@ -1,4 +1,4 @@
-"""The state machine without a socket: every rule, then random walks against a model of it."""
+"""Tests of the state machine without HTTP: each rule, and random walks against a model."""
 
 import json
 from collections.abc import Callable
@@ -26,12 +26,11 @@ from nrm_async.sandbox import (
     generate,
 )
 from nrm_async.sandbox.api import Switches
-from nrm_async.sandbox.api.wording import page_reply
-from nrm_async.sandbox.inventory import Inventory, Loaded, Made
+from nrm_async.sandbox.api.replies import page_reply
+from nrm_async.sandbox.inventory import GeneratedRows, ImportedRows, Inventory
 from nrm_async.sandbox.values import Page, PageRequest
+from tests.sandbox.conftest import ACTIVE, COOLING, START
 
-START = datetime(2026, 5, 27, 12, tzinfo=UTC)
-ACTIVE, COOLING = "ACTIVE_AND_BEING_MANAGED", "COOLING_OFF"
 NOT_FOUND = Refused("ANI not found in inventory")
 NOT_ACTIVE = Refused("Only active and managed ANIs can be paused")
 NOT_COOLING = Refused("Only ANIs in cooling off status can be activated")
@@ -42,15 +41,15 @@ SOME_COOLING = [str(row["phone"]) for row in ROWS if row["status"] == COOLING][:
 
 
 def make_state(rows: list[Row] = ROWS, now: Callable[[], datetime] | None = None) -> State:
-    loaded = Loaded(map(msgspec.json.encode, rows), Made(0, 1, START.date()))
-    return State(Inventory(loaded), Clock(now))
+    imported = ImportedRows(map(msgspec.json.encode, rows), GeneratedRows(0, 1, START.date()))
+    return State(Inventory(imported), Clock(now))
 
 
 def envelope(page: Page) -> dict[str, Any]:
-    """The page as it is answered, without the rows."""
-    told: dict[str, Any] = json.loads(page_reply(page, Switches()).body)
-    assert told.pop("data") == decoded(page)
-    return told
+    """Return the envelope fields of a page, without the rows."""
+    fields: dict[str, Any] = json.loads(page_reply(page, Switches()).body)
+    assert fields.pop("data") == decoded(page)
+    return fields
 
 
 def decoded(page: Page) -> list[Row]:
@@ -58,7 +57,7 @@ def decoded(page: Page) -> list[Row]:
 
 
 class World:
-    """A state with a clock that moves only when told to."""
+    """A state with a clock controlled by the test."""
 
     def __init__(self, rows: list[Row] = ROWS) -> None:
         self.now = START
@@ -70,12 +69,12 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    """A fresh state at noon of the day the rows were made for."""
+    """Provide a new state, at noon on the date that the rows were generated for."""
     return World()
 
 
-def test_pause_rests_an_active_ani(world: World) -> None:
-    """A pause turns status and label to cooling off and stamps the day; the rest stays."""
+def test_pause_active(world: World) -> None:
+    """A pause changes only the status, label and deactivation date."""
     ani = SOME_ACTIVE[0]
     before = world.state.row(ani)
     assert world.act("pause", ani) == Applied("paused", ani)
@@ -84,8 +83,8 @@ def test_pause_rests_an_active_ani(world: World) -> None:
     assert before["status"] == ACTIVE
 
 
-def test_activate_brings_a_resting_ani_back(world: World) -> None:
-    """An activation turns status and label to active, stamps the day, clears the other stamp."""
+def test_activate_cooling(world: World) -> None:
+    """An activation changes the status, label and both dates."""
     ani = SOME_COOLING[0]
     assert world.act("activate", ani, START) == Applied("active", ani)
     row = world.state.row(ani)
@@ -93,8 +92,8 @@ def test_activate_brings_a_resting_ani_back(world: World) -> None:
     assert (row["dateActivated"], row["dateDeactivated"]) == ("2026-05-27", None)
 
 
-def test_a_second_pause_is_refused(world: World) -> None:
-    """What is resting cannot be paused, and the refusal leaves row and books alone."""
+def test_second_pause_is_refused(world: World) -> None:
+    """A refused pause does not change the row or the history."""
     ani = SOME_ACTIVE[0]
     world.act("pause", ani)
     before = world.state.row(ani)
@@ -103,21 +102,21 @@ def test_a_second_pause_is_refused(world: World) -> None:
     assert world.state.books.times_applied("pause", ani) == 1
 
 
-def test_an_active_ani_cannot_be_activated(world: World) -> None:
-    """Only what is resting can be activated."""
+def test_activate_active_is_refused(world: World) -> None:
+    """Only a number in cooling off can be activated."""
     assert world.act("activate", SOME_ACTIVE[0], START) == NOT_COOLING
     assert len(world.state.books) == 0
 
 
 @pytest.mark.parametrize("action", ["pause", "activate", "remediate"])
-def test_an_unknown_ani_is_refused(world: World, action: ActionName) -> None:
-    """No action applies to a number outside the inventory, and all refuse in the same words."""
+def test_unknown_ani_is_refused(world: World, action: ActionName) -> None:
+    """Every action on a number outside the inventory is refused with the same message."""
     assert world.act(action, "0000000000", START) == NOT_FOUND
     assert len(world.state.books) == 0
 
 
-def test_remediation_is_refused_for_thirty_days(world: World) -> None:
-    """Inside the window a remediation is within cooldown; when the 30 days are over it is not."""
+def test_remediation_cooldown(world: World) -> None:
+    """A remediation is refused until exactly 30 days after the last one."""
     ani = SOME_ACTIVE[0]
     assert world.act("remediate", ani) == Applied("received request", ani)
     world.now = START + timedelta(days=30) - timedelta(microseconds=1)
@@ -127,8 +126,8 @@ def test_remediation_is_refused_for_thirty_days(world: World) -> None:
     assert world.state.books.times_applied("remediate", ani) == 2
 
 
-def test_a_refused_remediation_does_not_prolong_the_window(world: World) -> None:
-    """The window counts from the last remediation that was applied."""
+def test_refused_remediation_does_not_extend_cooldown(world: World) -> None:
+    """The cooldown starts at the last applied remediation."""
     ani = SOME_ACTIVE[0]
     world.act("remediate", ani)
     world.now = START + timedelta(days=29)
@@ -137,8 +136,8 @@ def test_a_refused_remediation_does_not_prolong_the_window(world: World) -> None
     assert isinstance(world.act("remediate", ani), Applied)
 
 
-def test_remediation_does_not_show_in_the_row(world: World) -> None:
-    """Neither a resting nor an active row changes by a remediation."""
+def test_remediation_does_not_change_the_row(world: World) -> None:
+    """A remediation does not change an active or a cooling-off row."""
     before = world.state.rows
     world.act("remediate", SOME_ACTIVE[0])
     world.act("remediate", SOME_COOLING[0])
@@ -152,10 +151,10 @@ def test_remediation_does_not_show_in_the_row(world: World) -> None:
         ("activate", SOME_COOLING[0], COOLING, ACTIVE, "dateActivated"),
     ],
 )
-def test_a_future_date_takes_effect_when_it_comes(
+def test_future_date(
     world: World, action: ActionName, ani: str, before: str, after: str, stamp: str
 ) -> None:
-    """A future action is answered and booked now; the status turns on its very second."""
+    """A future action is recorded immediately, and changes the status at its exact second."""
     due = START + timedelta(days=2)
     assert isinstance(world.act(action, ani, due), Applied)
     [entry] = world.state.books.applied()
@@ -170,15 +169,15 @@ def test_a_future_date_takes_effect_when_it_comes(
     assert len(world.state.books) == 1
 
 
-def test_a_past_date_takes_effect_at_once(world: World) -> None:
-    """A date in the past means now, and is stamped as today."""
+def test_past_date_means_now(world: World) -> None:
+    """An action with a past date takes effect immediately, with today's date."""
     world.act("pause", SOME_ACTIVE[0], START - timedelta(days=5))
     assert world.state.row(SOME_ACTIVE[0])["dateDeactivated"] == "2026-05-27"
     assert world.state.books.applied()[0].effective == START
 
 
-def test_a_scheduled_action_that_no_longer_fits_is_dropped(world: World) -> None:
-    """A pause that comes due on a resting ANI changes nothing, not even the stamp."""
+def test_scheduled_action_that_no_longer_fits(world: World) -> None:
+    """A scheduled pause has no effect if the number is already in cooling off."""
     ani = SOME_ACTIVE[0]
     world.act("pause", ani, START + timedelta(days=2))
     world.act("pause", ani)
@@ -187,8 +186,8 @@ def test_a_scheduled_action_that_no_longer_fits_is_dropped(world: World) -> None
     assert world.state.row(ani) == before
 
 
-def test_scheduled_actions_take_effect_in_order(world: World) -> None:
-    """One look after a long time finds the outcome of everything due, by date, not by asking."""
+def test_scheduled_actions_take_effect_in_order_of_date(world: World) -> None:
+    """Due actions are applied in order of date, not order of arrival."""
     ani = SOME_COOLING[0]
     world.act("activate", ani, START + timedelta(days=1))
     world.now = START + timedelta(hours=30)
@@ -198,8 +197,8 @@ def test_scheduled_actions_take_effect_in_order(world: World) -> None:
     assert world.state.row(ani)["dateDeactivated"] == "2026-05-30"
 
 
-def test_any_time_zone_will_do_for_the_clock() -> None:
-    """A clock in another zone means the same instants; days are stamped in UTC."""
+def test_clock_in_another_time_zone() -> None:
+    """A clock in another time zone gives the same instants, and dates are in UTC."""
     east = timezone(timedelta(hours=14))
     state = make_state(now=lambda: datetime(2026, 5, 28, 1, tzinfo=east))
     state.act(ActionRequest("pause", SOME_ACTIVE[0]))
@@ -207,14 +206,14 @@ def test_any_time_zone_will_do_for_the_clock() -> None:
     assert state.books.applied()[0].when == START - timedelta(hours=1)
 
 
-def test_a_naive_clock_is_refused() -> None:
-    """A clock without a time zone is a mistake that is told at once."""
+def test_naive_clock_is_rejected() -> None:
+    """A clock that returns naive datetimes raises ValueError immediately."""
     with pytest.raises(ValueError, match="now must be aware"):
         make_state(now=lambda: START.replace(tzinfo=None))
 
 
-def test_without_a_clock_the_system_tells_the_time() -> None:
-    """The default clock books the present, in UTC."""
+def test_default_clock_is_the_systems() -> None:
+    """Without a clock, actions are recorded with the system time in UTC."""
     state = make_state()
     before = datetime.now(UTC)
     state.act(ActionRequest("remediate", SOME_ACTIVE[0]))
@@ -222,19 +221,19 @@ def test_without_a_clock_the_system_tells_the_time() -> None:
 
 
 def test_phones_must_be_unique() -> None:
-    """Two rows with one phone would make every answer ambiguous."""
+    """Two rows with the same phone number raise ValueError."""
     with pytest.raises(ValueError, match="unique phones"):
         make_state([ROWS[0], ROWS[0]])
 
 
-def test_unknown_phones_have_no_row(world: World) -> None:
-    """Looking up a number outside the inventory is a KeyError."""
+def test_status_of_unknown_phone(world: World) -> None:
+    """Reading the status of a number outside the inventory raises KeyError."""
     with pytest.raises(KeyError):
         world.state.status_of("0000000000")
 
 
-def test_the_books_keep_what_was_sent(world: World) -> None:
-    """An entry holds every field of its request, but no date for a remediation."""
+def test_books_keep_the_fields_sent(world: World) -> None:
+    """An entry contains every field of the request, except the date of a remediation."""
     ani = SOME_ACTIVE[0]
     request = ActionRequest("pause", ani, "130077", "why", "20260101000000", START)
     world.state.act(request)
@@ -244,8 +243,8 @@ def test_the_books_keep_what_was_sent(world: World) -> None:
     assert (second.carrier, second.note, second.date) == ("130078", None, None)
 
 
-def test_the_books_can_be_asked(world: World) -> None:
-    """Entries are found by action, by ANI, by both, and answers are snapshots."""
+def test_books_can_be_filtered(world: World) -> None:
+    """Entries can be filtered by action, by ANI or by both, and results are snapshots."""
     one, two = SOME_ACTIVE[:2]
     books = world.state.books
     nothing = books.applied()
@@ -260,12 +259,13 @@ def test_the_books_can_be_asked(world: World) -> None:
     assert repr(books) == "Books(3 applied)"
 
 
-def test_every_behaviour_is_said_once() -> None:
-    """The table of behaviours has no double entries and knows all three bases."""
+def test_behaviours_are_unique() -> None:
+    """The table contains no duplicates, and uses all three sources."""
     assert len({behaviour.what for behaviour in BEHAVIOURS}) == len(BEHAVIOURS)
     assert {behaviour.basis for behaviour in BEHAVIOURS} == set(Basis)
 
 
+UNCHANGED = make_state(now=lambda: START)  # shared by read-only tests
 PREFIXES = st.one_of(
     st.just(""),
     st.text("0123456789", max_size=4),
@@ -274,31 +274,30 @@ PREFIXES = st.one_of(
 
 
 @given(PREFIXES, st.integers(1, 400))
-def test_pages_put_together_are_the_matching_rows(prefix: str, size: int) -> None:
-    """All pages in a row hold each matching row once, in order, under a consistent envelope."""
-    state = make_state(now=lambda: START)
+def test_pages_cover_the_matching_rows(prefix: str, size: int) -> None:
+    """The pages contain each matching row once, in order, with consistent envelopes."""
     expected = [row for row in ROWS if str(row["phone"]).startswith(prefix)]
     found: list[Row] = []
     more, number = bool(expected), 0
     while more:
         number += 1
-        page = state.page(PageRequest(number, size, prefix))
-        told = envelope(page)
-        more = bool(told["can_next_page"])
-        assert told["count"] == len(page.rows)
+        page = UNCHANGED.page(PageRequest(number, size, prefix))
+        fields = envelope(page)
+        more = bool(fields["can_next_page"])
+        assert fields["count"] == len(page.rows)
         assert len(page.rows) <= size
-        assert told["total_anis"] == len(expected)
-        assert told["can_prev_page"] == (number > 1)
+        assert fields["total_anis"] == len(expected)
+        assert fields["can_prev_page"] == (number > 1)
         assert number <= page.total_pages
         found += decoded(page)
     assert found == expected
-    assert state.page(PageRequest(1, size, prefix)).total_pages == number
+    assert UNCHANGED.page(PageRequest(1, size, prefix)).total_pages == number
 
 
 @given(PREFIXES, st.integers(1, 10**18), st.integers(1, 1000))
-def test_any_page_agrees_with_itself(prefix: str, number: int, size: int) -> None:
-    """However far out a page is, count, totals and flags tell one story."""
-    page = make_state(now=lambda: START).page(PageRequest(number, size, prefix))
+def test_any_page_is_consistent(prefix: str, number: int, size: int) -> None:
+    """The count, totals and flags of any page are consistent, even far beyond the end."""
+    page = UNCHANGED.page(PageRequest(number, size, prefix))
     rows_before = min((number - 1) * size, page.total)
     assert len(page.rows) == min(size, page.total - rows_before)
     assert page.total_pages == -(-page.total // size)
@@ -306,7 +305,7 @@ def test_any_page_agrees_with_itself(prefix: str, number: int, size: int) -> Non
 
 
 class Walk(RuleBasedStateMachine):
-    """Random actions and leaps of the clock, against a model that replays its own diary."""
+    """Random actions and clock changes, compared with a model that replays its own log."""
 
     numbers = st.sampled_from([*SOME_ACTIVE, *SOME_COOLING, "0000000000"])
     leaps = st.integers(-40, 40).map(lambda days: timedelta(days=days, seconds=days % 2))
@@ -314,14 +313,14 @@ class Walk(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
-        self.diary: dict[str, list[tuple[datetime, int, str, str, date]]] = {}
+        self.log: dict[str, list[tuple[datetime, int, str, str, date]]] = {}
         self.remediated: dict[str, datetime] = {}
-        self.told_applied: list[tuple[str, str]] = []
+        self.answered: list[tuple[str, str]] = []
 
     def model_status(self, ani: str) -> str:
-        """Replay what is due, by date and then by order of asking."""
+        """Return the status from replaying due actions by date, then by order of arrival."""
         status = ACTIVE if ani in SOME_ACTIVE else COOLING
-        for due, _, needs, becomes, _ in sorted(self.diary.get(ani, [])):
+        for due, _, needs, becomes, _ in sorted(self.log.get(ani, [])):
             if due <= self.world.now and status == needs:
                 status = becomes
         return status
@@ -329,7 +328,7 @@ class Walk(RuleBasedStateMachine):
     def change(
         self, action: Literal["pause", "activate"], ani: str, leap: timedelta | None
     ) -> None:
-        """Ask for a change of status, and check the answer against the model."""
+        """Request a status change, and compare the result with the model."""
         needs, becomes = (ACTIVE, COOLING) if action == "pause" else (COOLING, ACTIVE)
         refusal = NOT_ACTIVE if action == "pause" else NOT_COOLING
         at = None if leap is None else self.world.now + leap
@@ -338,25 +337,25 @@ class Walk(RuleBasedStateMachine):
         if fits:
             assert answer == Applied("paused" if action == "pause" else "active", ani)
             due = max(at or self.world.now, self.world.now)
-            entry = (due, len(self.told_applied), needs, becomes, due.date())
-            self.diary.setdefault(ani, []).append(entry)
-            self.told_applied.append((action, ani))
+            entry = (due, len(self.answered), needs, becomes, due.date())
+            self.log.setdefault(ani, []).append(entry)
+            self.answered.append((action, ani))
         else:
             assert answer == (refusal if ani in PHONES else NOT_FOUND)
 
     @rule(ani=numbers, leap=st.none() | leaps)
     def pause(self, ani: str, leap: timedelta | None) -> None:
-        """Pause now, in the past or in the future."""
+        """Pause a number with a past, current or future date."""
         self.change("pause", ani, leap)
 
     @rule(ani=numbers, leap=leaps)
     def activate(self, ani: str, leap: timedelta) -> None:
-        """Activate now, in the past or in the future."""
+        """Activate a number with a past, current or future date."""
         self.change("activate", ani, leap)
 
     @rule(ani=numbers)
     def remediate(self, ani: str) -> None:
-        """Remediate, and check the window."""
+        """Remediate a number, and check the cooldown."""
         last = self.remediated.get(ani)
         answer = self.world.act("remediate", ani)
         if ani not in PHONES:
@@ -366,24 +365,24 @@ class Walk(RuleBasedStateMachine):
         else:
             assert answer == Applied("received request", ani)
             self.remediated[ani] = self.world.now
-            self.told_applied.append(("remediate", ani))
+            self.answered.append(("remediate", ani))
 
     @rule(leap=leaps)
     def wait(self, leap: timedelta) -> None:
-        """Let time pass, up to forty days."""
+        """Advance the clock by up to 40 days."""
         self.world.now += abs(leap)
 
     @invariant()
-    def every_status_is_the_models(self) -> None:
-        """State and model agree on every number in play."""
+    def every_status_matches_the_model(self) -> None:
+        """Check that the state and the model have the same status for every number."""
         for ani in (*SOME_ACTIVE, *SOME_COOLING):
             assert self.world.state.status_of(ani) == self.model_status(ani)
 
     @invariant()
-    def the_books_hold_what_was_told(self) -> None:
-        """One entry for each success that was answered, in that order."""
+    def the_books_hold_what_was_answered(self) -> None:
+        """Check that the history has one entry for each success, in order."""
         booked = [(entry.action, entry.ani) for entry in self.world.state.books]
-        assert booked == self.told_applied
+        assert booked == self.answered
 
 
 Walk.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -1,23 +1,20 @@
-"""The API itself, without HTTP: requests are read, judged and worded here.
+"""The API, independent of the HTTP server.
 
 ::
 
-    parsing    queries and bodies to well-formed requests, or to an error
-    endpoints  who is let in, and what each of the four endpoints does
-    switches   what may be worded otherwise
-    wording    answers and errors as the API writes them
-    openapi    the description served at /openapi.json
+    parsing    parsing and validation of queries and bodies
+    endpoints  authorization and the four endpoints
+    replies    success and error replies, and the switches that change their format
+    openapi    the OpenAPI document served at /openapi.json
 """
 
-from nrm_async.sandbox.api.endpoints import BASE_PATH, PATHS, Call, Endpoints
+from nrm_async.sandbox.api.endpoints import BASE_PATH, PATHS, Endpoints
 from nrm_async.sandbox.api.parsing import RequestError
-from nrm_async.sandbox.api.switches import Switches
-from nrm_async.sandbox.api.wording import Reply, error_reply
+from nrm_async.sandbox.api.replies import Reply, Switches, error_reply
 
 __all__ = [
     "BASE_PATH",
     "PATHS",
-    "Call",
     "Endpoints",
     "Reply",
     "RequestError",

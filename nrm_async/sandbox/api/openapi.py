@@ -1,6 +1,6 @@
-"""The API in OpenAPI 3.1: what the sandbox accepts and answers, no more and no less.
+"""The OpenAPI 3.1 document of the API, as implemented by the sandbox.
 
-Patterns are exact, so that what fits them is accepted and what does not is a 400.
+The patterns are exact: the sandbox accepts every matching value, and rejects all others with a 400.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from nrm_async.sandbox.values import FIELDS
 
 Schema = dict[str, Any]
 
-_DAY: Final = (  # of any month; of the months with 30 days; of February; of a leap year's February
+_DAY: Final = (  # days 1-28 of any month, days 29-30 except in February, and day 31
     "(?:(?:0[1-9]|1[0-2]){0}(?:0[1-9]|1[0-9]|2[0-8])"
     "|(?:0[13-9]|1[0-2]){0}(?:29|30)"
     "|(?:0[13578]|1[02]){0}31)"
@@ -28,16 +28,16 @@ def _calendar(separator: str) -> str:
 
 
 DATE_PATTERN: Final = f"^(?:{_calendar('')}{_TIME}|{_calendar('-')})$"
-"""A real moment or day, in either form that is understood."""
+"""A pattern for valid dates, in either of the accepted formats."""
 
 ANI_PATTERN: Final = "^[^0-9]*(?:[0-9][^0-9]*){7,15}$"
-"""Seven to fifteen digits, with anything between them."""
+"""A pattern for seven to fifteen digits, with any other characters between them."""
 
 _TEXT: Final[Schema] = {"type": "string"}
-_MAYBE_TEXT: Final[Schema] = {"type": ["string", "null"]}
-_WHOLE: Final[Schema] = {"type": "integer", "minimum": 0}
-_FLAG: Final[Schema] = {"type": "boolean"}
-_MAYBE_NUMBER: Final[Schema] = {"type": ["number", "null"], "minimum": 0}
+_NULLABLE_TEXT: Final[Schema] = {"type": ["string", "null"]}
+_COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
+_BOOLEAN: Final[Schema] = {"type": "boolean"}
+_NULLABLE_NUMBER: Final[Schema] = {"type": ["number", "null"], "minimum": 0}
 
 _ANI: Final[Schema] = {
     "type": "string",
@@ -48,30 +48,30 @@ _CARRIER: Final[Schema] = {"type": "string", "pattern": "^[0-9]{6}$", "examples"
 _DATE: Final[Schema] = {
     "type": "string",
     "pattern": DATE_PATTERN,
-    "description": "YYYYMMDDHHMMSS or YYYY-MM-DD, taken to be in UTC.",
+    "description": "YYYYMMDDHHMMSS or YYYY-MM-DD, in UTC.",
     "examples": ["20250126120000"],
 }
 _ROW_TYPES: Final[Mapping[str, Schema]] = {
     "id": {"type": ["integer", "string"]},
     "phone": _TEXT,
     "status": {"type": ["string", "number"]},
-    "statusLabel": _MAYBE_TEXT,
-    "areaCode": _MAYBE_TEXT,
-    **dict.fromkeys(("brand", "campaignName", "region", "state", "locality"), _MAYBE_TEXT),
-    **{name: _MAYBE_TEXT for name in FIELDS if name.startswith("date") or name == "createdAt"},
+    "statusLabel": _NULLABLE_TEXT,
+    "areaCode": _NULLABLE_TEXT,
+    **dict.fromkeys(("brand", "campaignName", "region", "state", "locality"), _NULLABLE_TEXT),
+    **{name: _NULLABLE_TEXT for name in FIELDS if name.startswith("date") or name == "createdAt"},
 }
 
 
-def description(url: str, ani: str, page_size_max: int) -> Schema:
-    """The description of the API at this base URL; ``ani`` is one to try it with."""
+def openapi_document(url: str, ani: str, page_size_max: int) -> Schema:
+    """Return the OpenAPI document for this base URL, with ``ani`` as the example number."""
     example = {**_ANI, "examples": [ani]}
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "NRM (Number Reputation Management), as the nrm-async sandbox has it",
+            "title": "NRM (Number Reputation Management), as implemented by the nrm-async sandbox",
             "version": "2",
-            "description": "What is documented, what the vendor's SDKs say, and what is assumed: "
-            "`nrm-async sandbox --explain`.",
+            "description": "`nrm-async sandbox --explain` lists which behaviours are documented, "
+            "known from the vendor's SDKs, or assumed.",
         },
         "servers": [{"url": url}],
         "security": [{"bearer": []}],
@@ -85,9 +85,9 @@ def description(url: str, ani: str, page_size_max: int) -> Schema:
         },
         "components": {
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
-            "headers": {"RequestId": {"schema": _TEXT, "description": "Support asks for it."}},
+            "headers": {"RequestId": {"schema": _TEXT, "description": "For support requests."}},
             "schemas": {
-                "Ani": _object({name: _ROW_TYPES.get(name, _MAYBE_NUMBER) for name in FIELDS}),
+                "Ani": _object({name: _ROW_TYPES.get(name, _NULLABLE_NUMBER) for name in FIELDS}),
                 "Failure": _object({"success": {"const": False}, "message": _TEXT}),
                 "FailureV1": _object(
                     {"status": {"const": "failed"}, "reason": _TEXT, "ani": _TEXT}
@@ -101,18 +101,18 @@ def description(url: str, ani: str, page_size_max: int) -> Schema:
 def _listing(page_size_max: int) -> Schema:
     page = {
         "result": {"const": "success"},
-        **dict.fromkeys(("count", "total_anis"), _WHOLE),
-        **dict.fromkeys(("can_next_page", "can_prev_page"), _FLAG),
-        "total_pages": _WHOLE,
+        **dict.fromkeys(("count", "total_anis"), _COUNT),
+        **dict.fromkeys(("can_next_page", "can_prev_page"), _BOOLEAN),
+        "total_pages": _COUNT,
         "data": {"type": "array", "items": _ref("schemas/Ani")},
     }
     return {
         "operationId": "listAnis",
-        "summary": "One page of the account's numbers",
+        "summary": "Return a page of the account's numbers",
         "parameters": [
             _parameter("page", {"type": "integer", "minimum": 1, "maximum": 10**18 - 1}),
             _parameter("page_size", {"type": "integer", "minimum": 1, "maximum": page_size_max}),
-            _parameter("number", {**_TEXT, "description": "A prefix; non-digits are dropped."}),
+            _parameter("number", {**_TEXT, "description": "A prefix; non-digits are ignored."}),
         ],
         "responses": {"200": _answer("The page", _object(page)), **_errors("400")},
     }
@@ -131,7 +131,7 @@ def _action(name: str, success: str, fields: Schema, *required: str) -> Schema:
         "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
         "responses": {
             "200": _answer("Applied, or refused", {"anyOf": [applied, *refused]}),
-            "4XX": _answer("Refused, where refusals are errors", {"anyOf": refused}),
+            "4XX": _answer("Refused, if refusal_status is a 4xx", {"anyOf": refused}),
             **_errors("400", "413"),
         },
     }
@@ -139,24 +139,24 @@ def _action(name: str, success: str, fields: Schema, *required: str) -> Schema:
 
 def _errors(*more: str) -> Schema:
     failure = _ref("schemas/Failure")
-    why = {
-        "400": "A field breaks the contract",
+    reasons = {
+        "400": "A field is invalid",
         "401": "The key is missing or unknown",
         "403": "The key is of the wrong type",
-        "405": "The method is another one",
+        "405": "The method is not allowed for this path",
         "413": "The body is too large",
         "429": "Too many requests",
     }
-    shown = ("401", "403", "405", "429", *more)
-    errors = {status: _answer(why[status], failure) for status in sorted(shown)}
-    allow = {"schema": _TEXT, "description": "The method that would have been right."}
+    statuses = sorted(("401", "403", "405", "429", *more))
+    errors = {status: _answer(reasons[status], failure) for status in statuses}
+    allow = {"schema": _TEXT, "description": "The allowed method."}
     errors["405"]["headers"]["Allow"] = allow
     return errors
 
 
-def _answer(what: str, schema: Schema) -> Schema:
+def _answer(description: str, schema: Schema) -> Schema:
     return {
-        "description": what,
+        "description": description,
         "headers": {"x-request-id": _ref("headers/RequestId")},
         "content": {"application/json": {"schema": schema}},
     }

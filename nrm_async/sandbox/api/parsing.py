@@ -1,4 +1,4 @@
-"""From what was sent to well-formed requests, or to an error in the API's own style. No I/O."""
+"""Parsing and validation of request queries and bodies."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -7,10 +7,10 @@ from typing import Final
 
 import msgspec
 
-from nrm_async.sandbox import checks
+from nrm_async.sandbox.validation import canonical_phone, digits_of
 from nrm_async.sandbox.values import ActionName, ActionRequest, PageRequest
 
-_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,18}")  # at most what fits 64 bits
+_WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,18}")  # 18 digits fit into 64 bits
 _CARRIER: Final = re.compile(r"[0-9]{6}")
 _DATE: Final = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 _DATE_TIME: Final = re.compile(r"([0-9]{4})" + r"([0-9]{2})" * 5)
@@ -19,12 +19,12 @@ _decode: Final[Callable[[bytes], object]] = msgspec.json.Decoder().decode
 
 
 class RequestError(Exception):
-    """A request that never reaches the state.
+    """The request is invalid, and was not processed.
 
     Attributes:
-        status: The HTTP status to answer with.
-        message: What to tell the caller; holds nothing that the caller sent.
-        allow: With a 405, the method that would have been right.
+        status: The HTTP status of the response.
+        message: The message in the response. It contains no untrusted input.
+        allow: The allowed methods, for a 405.
     """
 
     def __init__(self, status: int, message: str, allow: str | None = None) -> None:
@@ -34,37 +34,37 @@ class RequestError(Exception):
         self.allow = allow
 
 
-def page_request(query: Mapping[str, str], page_size_max: int) -> PageRequest:
-    """Read the query of a listing; RequestError (400) when a number is not in its range."""
+def parse_page_request(query: Mapping[str, str], page_size_max: int) -> PageRequest:
+    """Parse the query of a page request; raise RequestError (400) if it is invalid."""
     return PageRequest(
-        page=_whole_number(query, "page", 1, None),
-        page_size=_whole_number(query, "page_size", page_size_max, page_size_max),
-        number=checks.digits(query.get("number", "")),
+        page=_parse_whole_number(query, "page", 1, None),
+        page_size=_parse_whole_number(query, "page_size", page_size_max, page_size_max),
+        number=digits_of(query.get("number", "")),
     )
 
 
-def action_request(action: ActionName, body: bytes) -> ActionRequest:
-    """Read the JSON body of an action; RequestError (400) when it breaks the contract."""
-    fields = _object(body)
-    carrier = _text(fields, "carrier")
+def parse_action_request(action: ActionName, body: bytes) -> ActionRequest:
+    """Parse the JSON body of an action request; raise RequestError (400) if it is invalid."""
+    fields = _parse_object(body)
+    carrier = _text_field(fields, "carrier")
     if carrier is not None and not _CARRIER.fullmatch(carrier):
         raise RequestError(400, "carrier must be a string of six digits")
-    date = None if action == "remediate" else _text(fields, "date")
+    date = None if action == "remediate" else _text_field(fields, "date")
     if action == "activate" and date is None:
         raise RequestError(400, "date is required")
-    at = None if date is None else _instant(date)
-    return ActionRequest(action, _ani(fields), carrier, _text(fields, "note"), date, at)
+    at = None if date is None else _parse_date(date)
+    return ActionRequest(action, _parse_ani(fields), carrier, _text_field(fields, "note"), date, at)
 
 
-def ani_in(body: bytes) -> str | None:
-    """The number that a body is about, in canonical form, if it can be seen."""
+def ani_of(body: bytes) -> str | None:
+    """Return the phone number in an action body in canonical form, or None if it is invalid."""
     try:
-        return _ani(_object(body))
+        return _parse_ani(_parse_object(body))
     except RequestError:
         return None
 
 
-def _object(body: bytes) -> dict[object, object]:
+def _parse_object(body: bytes) -> dict[object, object]:
     try:
         fields = _decode(body)
     except (ValueError, RecursionError):  # DecodeError and UnicodeDecodeError are ValueErrors
@@ -74,7 +74,7 @@ def _object(body: bytes) -> dict[object, object]:
     return fields
 
 
-def _text(fields: Mapping[object, object], name: str) -> str | None:
+def _text_field(fields: Mapping[object, object], name: str) -> str | None:
     if name not in fields:
         return None
     value = fields[name]
@@ -83,29 +83,29 @@ def _text(fields: Mapping[object, object], name: str) -> str | None:
     return value
 
 
-def _ani(fields: Mapping[object, object]) -> str:
-    text = _text(fields, "ani")
+def _parse_ani(fields: Mapping[object, object]) -> str:
+    text = _text_field(fields, "ani")
     if text is None:
         raise RequestError(400, "ani is required")
-    ani = checks.canonical(text)
+    ani = canonical_phone(text)
     if ani is None:
         raise RequestError(400, "ani must be a phone number of 7 to 15 digits")
     return ani
 
 
-def _instant(date: str) -> datetime:
+def _parse_date(date: str) -> datetime:
     match = _DATE_TIME.fullmatch(date) or _DATE.fullmatch(date)
     if match is not None:
         year, month, day, *clock = map(int, match.groups())
         hour, minute, second = clock or (0, 0, 0)
         try:
             return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-        except ValueError:  # a thirteenth month, a 30th of February
+        except ValueError:  # such as month 13 or February 30
             pass
     raise RequestError(400, "date must be YYYYMMDDHHMMSS or YYYY-MM-DD")
 
 
-def _whole_number(query: Mapping[str, str], name: str, default: int, most: int | None) -> int:
+def _parse_whole_number(query: Mapping[str, str], name: str, default: int, most: int | None) -> int:
     text = query.get(name)
     if text is None:
         return default

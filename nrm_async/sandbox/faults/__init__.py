@@ -1,15 +1,13 @@
-"""Faults on purpose: described as values, decided from a seed, carried out elsewhere.
+"""Seeded fault injection. This package plans the faults; ``http`` produces them.
 
 ::
 
-    kinds   what can go wrong, and which requests it hits
-    rules   what their options must be
-    spec    the same in writing: for a command line and for JSON
-    draws   chance that is the same each time
-    engine  which request meets which fault
+    kinds   the fault classes and their options
+    spec    conversion from text and JSON, and to JSON
+    engine  the selection of faults for each request
 """
 
-from nrm_async.sandbox.faults.engine import Engine, Injected, Moment, Plan
+from nrm_async.sandbox.faults.engine import Engine, InjectedFault, Plan, ServerLoad
 from nrm_async.sandbox.faults.kinds import (
     KINDS,
     ConcurrencyCap,
@@ -23,7 +21,7 @@ from nrm_async.sandbox.faults.kinds import (
     TooManyRequests,
     Truncate,
 )
-from nrm_async.sandbox.faults.spec import fault_of, plain
+from nrm_async.sandbox.faults.spec import fault_to_dict, parse_fault
 
 __all__ = [
     "KINDS",
@@ -32,15 +30,15 @@ __all__ = [
     "Engine",
     "Fault",
     "Hang",
-    "Injected",
+    "InjectedFault",
     "Latency",
-    "Moment",
     "Plan",
     "RateCap",
     "Reset",
     "ServerFailure",
+    "ServerLoad",
     "TooManyRequests",
     "Truncate",
-    "fault_of",
-    "plain",
+    "fault_to_dict",
+    "parse_fault",
 ]

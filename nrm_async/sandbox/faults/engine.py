@@ -1,33 +1,56 @@
-"""Which request meets which fault: decisions only, nothing is sent or waited for here.
+"""Select the faults for each request. This module performs no I/O.
 
-A decision depends on the seed, the fault, the endpoint and how many requests have come to it since
-the fault was injected. So the same faults on the same requests give the same answers again, and
-requests to one endpoint do not change what happens at another. Caps alone depend on time and on
-what is in flight, as they must.
+A decision depends on the seed, the fault, the endpoint, and the number of requests to that endpoint
+since the fault was injected. The same faults and requests therefore produce the same responses, and
+requests to one endpoint do not affect decisions at another. Only caps depend on time and on the
+number of requests in flight.
 """
 
+import hashlib
+import math
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from statistics import NormalDist
+from typing import Any, Final
 
 from attrs import define, field, frozen
 
-from nrm_async.sandbox.faults.draws import draw, lognormal
-from nrm_async.sandbox.faults.kinds import (
-    ConcurrencyCap,
-    Drift,
-    Fault,
-    Latency,
-    RateCap,
-)
-from nrm_async.sandbox.faults.spec import plain
+from nrm_async.sandbox.faults.kinds import ConcurrencyCap, Drift, Fault, Latency, RateCap
+from nrm_async.sandbox.faults.spec import fault_to_dict
 from nrm_async.sandbox.values import Endpoint
+
+_TWO_TO_64: Final = 2.0**64
+_NORMAL: Final = NormalDist()
+
+
+def seeded_random(*key: object) -> float:
+    """Return a pseudorandom number in [0, 1) derived only from ``key``.
+
+    Example:
+        >>> seeded_random(1, "pause", 7) == seeded_random(1, "pause", 7)
+        True
+        >>> seeded_random(1, "pause", 7) == seeded_random(1, "pause", 8)
+        False
+    """
+    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") / _TWO_TO_64
+
+
+def lognormal_quantile(median: float, sigma: float, probability: float) -> float:
+    """Return a quantile of a lognormal distribution.
+
+    Example:
+        >>> lognormal_quantile(0.1, 0.5, 0.5)
+        0.1
+    """
+    probability = min(max(probability, 1e-12), 1 - 1e-12)
+    return median * math.exp(sigma * _NORMAL.inv_cdf(probability))
 
 
 @frozen
-class Moment:
-    """When a request came: seconds on a clock that never steps, and what was in flight then."""
+class ServerLoad:
+    """The monotonic time, and the number of requests in flight: in total and to one endpoint."""
 
     time: float
     in_flight: int
@@ -36,167 +59,177 @@ class Moment:
 
 @frozen
 class Plan:
-    """What is to happen to one request.
+    """The faults selected for a request.
 
     Attributes:
-        delay: Seconds before the answer, or before what comes instead.
-        ending: The fault that decides how it ends, or None.
-        drift: What happens to the inventory before, each with a draw of its own.
+        delay: Seconds to wait before the response or failure.
+        fault: The fault that determines the outcome, or None.
+        drift: Inventory changes to make before reading the page, each with a random number.
     """
 
     delay: float = 0.0
-    ending: Fault | None = None
+    fault: Fault | None = None
     drift: tuple[tuple[Drift, float], ...] = ()
 
     @property
     def name(self) -> str | None:
-        """The fault to be named in the books."""
-        if self.ending is not None:
-            return self.ending.name
+        """The fault name to record in the history."""
+        if self.fault is not None:
+            return self.fault.name
         return Latency.name if self.delay else None
 
 
-NO_FAULT = Plan()
+NO_FAULT: Final = Plan()
 
 
 @define
-class Injected:
-    """A fault at work: its number, the requests that it saw, and how many it hit."""
+class InjectedFault:
+    """An active fault with its id, request counts and number of hits."""
 
     number: int
     fault: Fault
     hits: int = 0
-    seen: Counter[str] = field(factory=Counter)
+    requests: Counter[str] = field(factory=Counter)
     tokens: float | None = None
-    last: float = 0.0
+    refilled_at: float = 0.0
 
     @property
     def is_ending(self) -> bool:
-        """Whether it decides how a request ends; only one fault can."""
+        """Whether the fault determines the outcome of a request, as only one fault can."""
         return not isinstance(self.fault, Latency | Drift)
 
-    def meets(
-        self, seed: int, endpoint: Endpoint, moment: Moment, *, is_over: bool
+    def decide(
+        self, seed: int, endpoint: Endpoint, load: ServerLoad, *, is_ended: bool
     ) -> float | None:
-        """A draw if this request is hit, else None; ``is_over``: another one ends it already."""
+        """Return a random number if the fault affects this request, otherwise None.
+
+        ``is_ended`` means that another fault already determines the outcome of the request.
+        """
         fault = self.fault
         if fault.endpoint not in (None, endpoint):
             return None
         if isinstance(fault, Drift) and endpoint != "anis":
             return None
-        self.seen[endpoint] += 1
-        nth = self.seen[endpoint]
-        if not _is_chosen(fault, seed, self.number, endpoint, nth) or not self._is_exceeded(moment):
+        self.requests[endpoint] += 1
+        key = (seed, self.number, endpoint, self.requests[endpoint])
+        if not _is_selected(fault, key) or not self._exceeds_cap(load):
             return None
-        if is_over or (fault.count is not None and self.hits >= fault.count):
+        if is_ended or (fault.count is not None and self.hits >= fault.count):
             return None
         self.hits += 1
-        return draw(seed, self.number, endpoint, nth, "how")
+        return seeded_random(*key, "how")
 
-    def _is_exceeded(self, moment: Moment) -> bool:
-        """Whether a cap is exceeded; every other fault always is."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fault as a JSON-compatible dictionary, with its id and number of hits."""
+        return {"id": self.number, **fault_to_dict(self.fault), "hits": self.hits}
+
+    def _exceeds_cap(self, load: ServerLoad) -> bool:
+        """Return whether the cap is exceeded, or True if the fault is not a cap."""
         fault = self.fault
         if isinstance(fault, ConcurrencyCap):
-            here = moment.in_flight if fault.endpoint is None else moment.in_flight_here
-            return here > fault.limit
+            in_flight = load.in_flight if fault.endpoint is None else load.in_flight_here
+            return in_flight > fault.limit
         if isinstance(fault, RateCap):
-            return not self._takes_token(fault, moment.time)
+            return not self._take_token(fault, load.time)
         return True
 
-    def _takes_token(self, cap: RateCap, time: float) -> bool:
-        full = float(cap.burst) if self.tokens is None else self.tokens
-        tokens = min(float(cap.burst), full + (time - self.last) * cap.rate)
-        self.last = time
+    def _take_token(self, cap: RateCap, time: float) -> bool:
+        """Try to take a token from the bucket, and return whether one was available."""
+        tokens = float(cap.burst) if self.tokens is None else self.tokens
+        tokens = min(float(cap.burst), tokens + (time - self.refilled_at) * cap.rate)
+        self.refilled_at = time
         self.tokens = tokens - 1 if tokens >= 1 else tokens
         return tokens >= 1
 
-    def told(self) -> dict[str, Any]:
-        """For JSON: the fault, its number, and what it did so far."""
-        return {"id": self.number, **plain(self.fault), "hits": self.hits}
 
-
-def _is_chosen(fault: Fault, seed: int, number: int, endpoint: Endpoint, nth: int) -> bool:
+def _is_selected(fault: Fault, key: tuple[int, int, Endpoint, int]) -> bool:
     if fault.schedule is not None:
-        return any(first <= nth and (last is None or nth <= last) for first, last in fault.schedule)
-    return fault.share is None or draw(seed, number, endpoint, nth, "whether") < fault.share
+        number = key[-1]
+        return any(
+            first <= number and (last is None or number <= last) for first, last in fault.schedule
+        )
+    return fault.share is None or seeded_random(*key, "whether") < fault.share
 
 
 class Engine:
-    """The faults at work, asked once for each request, in order of arrival.
+    """A thread-safe engine that selects active faults for each request, in order of arrival.
 
     Args:
-        seed: What chance is drawn from.
-        faults: Those at work from the beginning.
+        seed: Seed for the random decisions.
+        faults: Initial faults.
     """
 
     def __init__(self, seed: int, faults: Sequence[Fault] = ()) -> None:
         self._seed = seed
         self._lock = threading.RLock()
-        self._injected: list[Injected] = []
+        self._injected: list[InjectedFault] = []
         self._next_number = 1
-        self._first = tuple(faults)
+        self._initial = tuple(faults)
         self.reset()
 
     @property
-    def injected(self) -> tuple[Injected, ...]:
-        """The faults at work, oldest first."""
+    def injected(self) -> tuple[InjectedFault, ...]:
+        """The active faults, oldest first."""
         return tuple(self._injected)
 
     @property
     def is_busy(self) -> bool:
-        """Whether any fault is at work."""
+        """Whether any fault is active."""
         return bool(self._injected)
 
     def inject(self, fault: Fault) -> int:
-        """Put a fault to work from the next request on; its number."""
+        """Activate a fault, and return its id."""
         with self._lock:
             number = self._next_number
             self._next_number += 1
-            self._injected.append(Injected(number, fault))
+            self._injected.append(InjectedFault(number, fault))
             return number
 
     def remove(self, number: int) -> bool:
-        """End a fault; whether it was there."""
+        """Remove a fault by its id, and return whether it was active."""
         with self._lock:
             before = len(self._injected)
             self._injected = [one for one in self._injected if one.number != number]
             return len(self._injected) < before
 
     def clear(self) -> None:
-        """End all faults, and begin to count anew: as if none had ever been injected."""
+        """Remove all faults, and restart ids from 1."""
         with self._lock:
             self._injected = []
             self._next_number = 1
 
     def reset(self) -> None:
-        """Begin anew, with the faults of the beginning."""
+        """Restore the initial faults."""
         with self._lock:
             self.clear()
-            for fault in self._first:
+            for fault in self._initial:
                 self.inject(fault)
 
-    def plan(self, endpoint: Endpoint, moment: Moment) -> Plan:
-        """What is to happen to this request: delays add up, the oldest other fault decides."""
+    def plan(self, endpoint: Endpoint, load: ServerLoad) -> Plan:
+        """Select the faults for a request.
+
+        Delays add up. If several faults would determine the outcome, the oldest is selected.
+        """
         if not self._injected:
             return NO_FAULT
         with self._lock:
             delay, drift = 0.0, list[tuple[Drift, float]]()
             ending: Fault | None = None
             for one in self._injected:
-                is_over = one.is_ending and ending is not None
-                drawn = one.meets(self._seed, endpoint, moment, is_over=is_over)
-                if drawn is None:
+                is_ended = one.is_ending and ending is not None
+                random = one.decide(self._seed, endpoint, load, is_ended=is_ended)
+                if random is None:
                     continue
                 if isinstance(one.fault, Latency):
-                    delay += _delay(one.fault, drawn)
+                    delay += _delay(one.fault, random)
                 elif isinstance(one.fault, Drift):
-                    drift.append((one.fault, drawn))
+                    drift.append((one.fault, random))
                 else:
                     ending = one.fault
             return Plan(delay, ending, tuple(drift))
 
 
-def _delay(latency: Latency, drawn: float) -> float:
+def _delay(latency: Latency, random: float) -> float:
     if latency.median is None:
         return latency.seconds or 0.0
-    return lognormal(latency.median, latency.sigma, drawn)
+    return lognormal_quantile(latency.median, latency.sigma, random)

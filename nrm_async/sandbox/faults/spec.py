@@ -1,4 +1,4 @@
-"""Faults in writing: ``429:share=0.1,retry_after=2`` on a command line, objects in JSON."""
+"""Conversion of faults from text (``429:share=0.1,retry_after=2``), and from and to JSON."""
 
 import re
 from collections.abc import Mapping
@@ -6,52 +6,54 @@ from typing import Any, Final
 
 import attrs
 
-from nrm_async.sandbox.faults.kinds import KINDS, Fault
-from nrm_async.sandbox.faults.rules import Ranges
+from nrm_async.sandbox.faults.kinds import KINDS, Fault, Ranges
 
 _NUMBER: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
-_WORDS: Final = {"true": True, "false": False, "yes": True, "no": False}
-_BY_NAME: Final = {kind.name: kind for kind in KINDS}
+_BOOLEANS: Final = {"true": True, "false": False, "yes": True, "no": False}
+_KIND_BY_NAME: Final = {kind.name: kind for kind in KINDS}
 
 
-def fault_of(spec: "str | Mapping[str, Any] | Fault") -> Fault:
-    """The fault that is meant; ValueError with the known names where there is none such.
+def parse_fault(spec: "str | Mapping[str, Any] | Fault") -> Fault:
+    """Create a fault from a string or a mapping. Return a fault unchanged.
+
+    Raises:
+        ValueError: The fault name or an option is unknown, missing or invalid.
 
     Example:
-        >>> fault_of("429:share=0.1,retry_after=2")
+        >>> parse_fault("429:share=0.1,retry_after=2")
         TooManyRequests(endpoint=None, share=0.1, schedule=None, count=None, retry_after=2)
-        >>> fault_of({"fault": "reset", "applied": True, "schedule": "2-3"}).schedule
+        >>> parse_fault({"fault": "reset", "applied": True, "schedule": "2-3"}).schedule
         ((2, 3),)
     """
     if isinstance(spec, Fault):
         return spec
     if isinstance(spec, str):
         name, _, options = spec.partition(":")
-        return _made(name.strip(), _options(options))
+        return _make(name.strip(), _parse_options(options))
     if isinstance(spec, Mapping):
         fields = dict(spec)
-        return _made(fields.pop("fault", None), fields)
-    raise ValueError(f"a fault must be a text, an object or a Fault, not {spec!r}")
+        return _make(fields.pop("fault", None), fields)
+    raise ValueError(f"a fault must be a string, an object or a Fault, not {spec!r}")
 
 
-def plain(fault: Fault) -> dict[str, Any]:
-    """The fault as an object for JSON, without what is left at its default."""
-    told: dict[str, Any] = {"fault": fault.name}
+def fault_to_dict(fault: Fault) -> dict[str, Any]:
+    """Return the fault as a JSON-compatible dictionary, omitting default values."""
+    options: dict[str, Any] = {"fault": fault.name}
     for one in attrs.fields(type(fault)):
         value = getattr(fault, one.name)
         if value != one.default:
-            told[one.name] = _written(value) if one.name == "schedule" else value
-    return told
+            options[one.name] = _schedule_text(value) if one.name == "schedule" else value
+    return options
 
 
-def _written(ranges: Ranges) -> str:
+def _schedule_text(ranges: Ranges) -> str:
     return ",".join(
         str(first) if first == last else f"{first}-{'' if last is None else last}"
         for first, last in ranges
     )
 
 
-def _options(text: str) -> dict[str, Any]:
+def _parse_options(text: str) -> dict[str, Any]:
     options: dict[str, str] = {}
     name = ""
     for part in filter(None, text.split(",")):
@@ -59,25 +61,25 @@ def _options(text: str) -> dict[str, Any]:
             name, _, value = part.partition("=")
             name = name.strip().replace("-", "_")
             options[name] = value.strip()
-        elif name:  # a comma inside a schedule
+        elif name:  # continues a schedule, which contains commas
             options[name] += f",{part.strip()}"
         else:
-            raise ValueError(f"a fault is written NAME:OPTION=VALUE,…, not with {part!r}")
-    return {name: _value(name, text) for name, text in options.items()}
+            raise ValueError(f"a fault must be written NAME:OPTION=VALUE,…, not {part!r}")
+    return {name: _parse_value(name, text) for name, text in options.items()}
 
 
-def _value(name: str, text: str) -> Any:
-    if name == "schedule" or (not _NUMBER.fullmatch(text) and text not in _WORDS):
+def _parse_value(name: str, text: str) -> Any:
+    if text in _BOOLEANS and name != "schedule":
+        return _BOOLEANS[text]
+    if name == "schedule" or not _NUMBER.fullmatch(text):
         return text
-    if text in _WORDS:
-        return _WORDS[text]
     return float(text) if "." in text else int(text)
 
 
-def _made(name: object, options: Mapping[str, Any]) -> Fault:
-    kind = _BY_NAME.get(name) if isinstance(name, str) else None
+def _make(name: object, options: Mapping[str, Any]) -> Fault:
+    kind = _KIND_BY_NAME.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise ValueError(f"unknown fault {name!r}: known are {', '.join(_BY_NAME)}")
+        raise ValueError(f"unknown fault {name!r}: known are {', '.join(_KIND_BY_NAME)}")
     known = {one.name: one for one in attrs.fields(kind)}
     for option in options:
         if option not in known:

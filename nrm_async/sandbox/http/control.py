@@ -1,233 +1,305 @@
-"""What is not NRM: health, books, faults, clock and switches, for tests in any language.
+"""The control endpoints: health, history, faults, clock and switches.
 
-At the server's root, so that nothing of it can be mistaken for the API. It needs no key: it listens
-on this machine only, and turns away what a browser sends for pages of somewhere else.
+Their paths are at the server root, separate from the API paths. They require no API key, because
+the server listens only on the loopback interface and rejects cross-site browser requests.
 """
 
+import ipaddress
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
 import attrs
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
-from nrm_async.sandbox import checks
-from nrm_async.sandbox.api import Reply, RequestError, Switches, error_reply
-from nrm_async.sandbox.api.openapi import description
-from nrm_async.sandbox.books import Books, RequestEntry
+from nrm_async.sandbox.api import Endpoints, Reply, RequestError, error_reply
+from nrm_async.sandbox.api.openapi import openapi_document
 from nrm_async.sandbox.clock import Clock
-from nrm_async.sandbox.faults import Engine, fault_of
-from nrm_async.sandbox.http import asked
-from nrm_async.sandbox.http.asked import Query
-from nrm_async.sandbox.http.server import read_body, response_of
-from nrm_async.sandbox.state import State
+from nrm_async.sandbox.faults import Engine, parse_fault
+from nrm_async.sandbox.history import Books, RequestEntry
+from nrm_async.sandbox.http.server import read_body, to_response
+from nrm_async.sandbox.validation import check_seconds, check_whole_number, parse_phone
 from nrm_async.sandbox.values import ACTIONS, ENDPOINTS, PageRequest
 
 PREFIXES: Final = ("/health", "/openapi.json", "/books", "/control")
 
+Query: TypeAlias = Mapping[str, str]
+Choice = TypeVar("Choice", bound=str)
+Action: TypeAlias = "Callable[[Control, _Call], object]"
+
 _HEADERS: Final = {"Cache-Control": "no-store"}
+_MOST_ENTRIES: Final = 1_000  # maximum in one response
+
+# Names that cannot be registered publicly (RFC 6761, and ICANN's reservation of .internal).
+_PRIVATE_NAMES: Final = (".localhost", ".internal", ".test")
 
 
-class Controlled(Protocol):
-    """What can be controlled."""
+@attrs.frozen
+class _Call:
+    """A control request: its query, decoded body, and the fault id in its path."""
 
-    switches: Switches
-
-    @property
-    def url(self) -> str:
-        """The base URL of the API."""
-
-    @property
-    def page_size_max(self) -> int:
-        """Largest size of a page."""
-
-    @property
-    def state(self) -> State:
-        """The numbers."""
-
-    @property
-    def books(self) -> Books:
-        """What was asked and applied."""
-
-    @property
-    def clock(self) -> Clock:
-        """What time it is."""
-
-    @property
-    def faults(self) -> Engine:
-        """What goes wrong."""
-
-    def __len__(self) -> int: ...
-
-    def reset(self) -> None:
-        """Begin anew."""
-
-
-Action: TypeAlias = "Callable[[Control, Query, Any, str], object]"
+    query: Query
+    body: Any
+    fault_id: str
 
 
 @attrs.frozen
 class Control:
-    """The endpoints outside the API.
+    """A handler for control requests.
 
     Attributes:
-        sandbox: What they look at and change.
+        endpoints: The API endpoints, with their state and switches.
+        clock: The sandbox's clock.
+        engine: The fault engine.
+        url: A callable that returns the base URL of the API.
+        reset_sandbox: A callable that restores the initial state.
     """
 
-    sandbox: Controlled
+    endpoints: Endpoints
+    clock: Clock
+    engine: Engine
+    url: Callable[[], str]
+    reset_sandbox: Callable[[], object]
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request; everything that is wrong with it is a 4xx with a message."""
+        """Handle a request. Return a 4xx response with a message if the request is invalid."""
         try:
-            asked.check_caller(request.headers)
-            path, rest = _route(request.path)
-            action = _action(request.method, path)
+            _check_caller(request.headers)
+            path, fault_id = request.path, ""
+            if path.startswith(_ONE_FAULT):
+                path, fault_id = _ONE_FAULT, path.removeprefix(_ONE_FAULT)
+            action = _find_action(request.method, path)
             body = await read_body(request) if request.method == "POST" else b""
-            answer = action(self, request.query, asked.decoded(body), rest)
+            answer = action(self, _Call(request.query, _decode(body), fault_id))
             reply = Reply(200, msgspec.json.encode(answer), headers=_HEADERS)
         except RequestError as error:
             reply = error_reply(error)
         except (ValueError, TypeError, OverflowError) as error:
             reply = error_reply(RequestError(400, str(error)))
-        return response_of(reply)
+        return to_response(reply)
 
-    def health(self, _query: Query, _body: Any, _rest: str) -> object:
-        """That it runs, and with what."""
-        return {"status": "ok", "anis": len(self.sandbox), "requests": self._requests()}
+    def get_health(self, _call: _Call) -> object:
+        """Return the status, the inventory size and the number of API requests."""
+        requests = self._books.times_requested()
+        return {"status": "ok", "anis": len(self.endpoints.state), "requests": requests}
 
-    def openapi(self, _query: Query, _body: Any, _rest: str) -> object:
-        """The description of the API."""
-        first = self.sandbox.state.page(PageRequest(page=1, page_size=1)).rows
-        ani = msgspec.json.decode(first[0])["phone"] if first else "2345678901"
-        return description(self.sandbox.url, ani, self.sandbox.page_size_max)
+    def get_openapi(self, _call: _Call) -> object:
+        """Return the OpenAPI document."""
+        rows = self.endpoints.state.page(PageRequest(page=1, page_size=1)).rows
+        ani = msgspec.json.decode(rows[0])["phone"] if rows else "2345678901"
+        return openapi_document(self.url(), ani, self.endpoints.page_size_max)
 
-    def books(self, _query: Query, _body: Any, _rest: str) -> object:
-        """The books in figures."""
-        books = self.sandbox.books
+    def get_books(self, _call: _Call) -> object:
+        """Return the request and action counts from the history."""
+        books = self._books
         return {
-            "requests": self._requests(),
+            "requests": books.times_requested(),
             "requests_to": {name: books.times_requested(name) for name in ENDPOINTS},
             "applied": {name: books.times_applied(name) for name in ACTIONS},
             "in_flight": books.in_flight(),
             "max_in_flight": books.max_in_flight,
         }
 
-    def applied(self, query: Query, _body: Any, _rest: str) -> object:
-        """Applied actions, oldest first."""
-        asked.check_known(query, ("action", "ani", "since", "limit"))
-        action, ani = asked.one_of(query, "action", ACTIONS), asked.ani_in(query)
-        since, limit = asked.window(query)
-        books = self.sandbox.books
+    def get_applied(self, call: _Call) -> object:
+        """Return the matching applied actions, oldest first."""
+        query = call.query
+        _check_names(query, ("action", "ani", "since", "limit"))
+        action, ani = _choice_in(query, "action", ACTIONS), _ani_in(query)
+        since, limit = _window_in(query)
         return {
-            "count": books.times_applied(action, ani),
-            "entries": books.applied(action, ani, since=since, limit=limit),
+            "count": self._books.times_applied(action, ani),
+            "entries": self._books.applied(action, ani, since=since, limit=limit),
         }
 
-    def requests(self, query: Query, _body: Any, _rest: str) -> object:
-        """Requests and how they ended, oldest first."""
-        asked.check_known(query, ("endpoint", "ani", "status", "since", "limit"))
-        endpoint, ani = asked.one_of(query, "endpoint", ENDPOINTS), asked.ani_in(query)
-        status = asked.number_in(query, "status", None, 0)
-        since, limit = asked.window(query)
-        books = self.sandbox.books
-        found = books.requests(endpoint, ani, status=status, since=since, limit=limit)
-        return {"entries": [_flat(entry) for entry in found]}
+    def get_requests(self, call: _Call) -> object:
+        """Return the matching requests and their outcomes, oldest first."""
+        query = call.query
+        _check_names(query, ("endpoint", "ani", "status", "since", "limit"))
+        endpoint, ani = _choice_in(query, "endpoint", ENDPOINTS), _ani_in(query)
+        status = _number_in(query, "status", 0) if "status" in query else None
+        since, limit = _window_in(query)
+        entries = self._books.requests(endpoint, ani, status=status, since=since, limit=limit)
+        return {"entries": [_flatten(entry) for entry in entries]}
 
-    def faults(self, _query: Query, _body: Any, _rest: str) -> object:
-        """The faults at work, and how often each hit."""
-        return {"faults": [one.told() for one in self.sandbox.faults.injected]}
+    def get_faults(self, _call: _Call) -> object:
+        """Return the active faults with their numbers of hits."""
+        return {"faults": [one.to_dict() for one in self.engine.injected]}
 
-    def inject(self, query: Query, body: Any, rest: str) -> object:
-        """Put one fault or several to work: objects, or texts as on the command line."""
-        wanted = body.get("faults", body) if isinstance(body, dict) else body
-        specs = wanted if isinstance(wanted, list) else [wanted]
-        faults = [fault_of(spec) for spec in specs]  # all of them, before any is put to work
+    def inject_faults(self, call: _Call) -> object:
+        """Inject one or more faults, given as objects or strings."""
+        body = call.body
+        given = body.get("faults", body) if isinstance(body, dict) else body
+        specs = given if isinstance(given, list) else [given]
+        faults = [parse_fault(spec) for spec in specs]  # parse all before injecting any
         for fault in faults:
-            self.sandbox.faults.inject(fault)
-        return self.faults(query, body, rest)
+            self.engine.inject(fault)
+        return self.get_faults(call)
 
-    def end_faults(self, query: Query, body: Any, rest: str) -> object:
-        """End one fault by its id, or all."""
-        if not rest:
-            self.sandbox.faults.clear()
-        elif not (rest.isdecimal() and self.sandbox.faults.remove(int(rest[:18]))):
+    def remove_faults(self, call: _Call) -> object:
+        """Remove one fault by its id, or all faults."""
+        number = call.fault_id
+        if not number:
+            self.engine.clear()
+        elif not (number.isdecimal() and self.engine.remove(int(number[:18]))):
             raise RequestError(404, "No such fault")
-        return self.faults(query, body, "")
+        return self.get_faults(call)
 
-    def clock(self, _query: Query, _body: Any, _rest: str) -> object:
-        """What time it is."""
-        clock = self.sandbox.clock
-        return {"now": clock.now(), "frozen": clock.is_frozen}
+    def get_clock(self, _call: _Call) -> object:
+        """Return the current time, and whether the clock is frozen."""
+        return {"now": self.clock.now(), "frozen": self.clock.is_frozen}
 
-    def turn(self, query: Query, body: Any, rest: str) -> object:
-        """Set it, advance it by seconds, freeze it or let it run, in this order."""
-        turns = asked.an_object(body, ("set", "advance", "frozen"))
-        clock = self.sandbox.clock
-        when = msgspec.convert(turns["set"], datetime) if "set" in turns else None
-        by = timedelta(seconds=checks.seconds("advance", turns.get("advance", 0)))
-        frozen = msgspec.convert(turns.get("frozen", clock.is_frozen), bool)
+    def change_clock(self, call: _Call) -> object:
+        """Set the clock, advance it by seconds, and freeze or resume it, in this order."""
+        fields = _check_object(call.body)
+        _check_names(fields, ("set", "advance", "frozen"))
+        clock = self.clock
+        when = msgspec.convert(fields["set"], datetime) if "set" in fields else None
+        by = timedelta(seconds=check_seconds("advance", fields.get("advance", 0)))
+        frozen = msgspec.convert(fields.get("frozen", clock.is_frozen), bool)
         if when is not None:
             clock.set(when)
         if by:
             clock.advance(by)
         if frozen is not clock.is_frozen:
             (clock.freeze if frozen else clock.resume)()
-        return self.clock(query, body, rest)
+        return self.get_clock(call)
 
-    def switches(self, _query: Query, _body: Any, _rest: str) -> object:
-        """How answers are worded."""
-        return self.sandbox.switches
+    def get_switches(self, _call: _Call) -> object:
+        """Return the switches."""
+        return self.endpoints.switches
 
-    def switch(self, _query: Query, body: Any, _rest: str) -> object:
-        """Word them otherwise."""
-        if not isinstance(body, dict):
-            raise ValueError("the body must be a JSON object")  # noqa: TRY004 - a 400
-        self.sandbox.switches = self.sandbox.switches.changed(body)
-        return self.sandbox.switches
+    def change_switches(self, call: _Call) -> object:
+        """Change some switches."""
+        self.endpoints.switches = self.endpoints.switches.changed(_check_object(call.body))
+        return self.endpoints.switches
 
-    def reset(self, query: Query, body: Any, rest: str) -> object:
-        """Begin anew, as it was made: inventory, clock, books, faults and switches."""
-        self.sandbox.reset()
-        return self.health(query, body, rest)
+    def reset(self, call: _Call) -> object:
+        """Restore the initial inventory, clock, faults and switches, and clear the history."""
+        self.reset_sandbox()
+        return self.get_health(call)
 
-    def _requests(self) -> int:
-        return self.sandbox.books.times_requested()
+    @property
+    def _books(self) -> Books:
+        return self.endpoints.state.books
 
 
+_ONE_FAULT: Final = "/control/faults/"
 _ACTIONS: Final[Mapping[str, Mapping[str, Action]]] = {
-    "/health": {"GET": Control.health},
-    "/openapi.json": {"GET": Control.openapi},
-    "/books": {"GET": Control.books},
-    "/books/applied": {"GET": Control.applied},
-    "/books/requests": {"GET": Control.requests},
+    "/health": {"GET": Control.get_health},
+    "/openapi.json": {"GET": Control.get_openapi},
+    "/books": {"GET": Control.get_books},
+    "/books/applied": {"GET": Control.get_applied},
+    "/books/requests": {"GET": Control.get_requests},
     "/control/faults": {
-        "GET": Control.faults,
-        "POST": Control.inject,
-        "DELETE": Control.end_faults,
+        "GET": Control.get_faults,
+        "POST": Control.inject_faults,
+        "DELETE": Control.remove_faults,
     },
-    "/control/faults/": {"DELETE": Control.end_faults},
-    "/control/clock": {"GET": Control.clock, "POST": Control.turn},
-    "/control/switches": {"GET": Control.switches, "POST": Control.switch},
+    _ONE_FAULT: {"DELETE": Control.remove_faults},
+    "/control/clock": {"GET": Control.get_clock, "POST": Control.change_clock},
+    "/control/switches": {"GET": Control.get_switches, "POST": Control.change_switches},
     "/control/reset": {"POST": Control.reset},
 }
 
 
-def _flat(entry: RequestEntry) -> dict[str, Any]:
-    told = attrs.asdict(entry)
-    return {**told, **told.pop("ending")}
-
-
-def _route(path: str) -> tuple[str, str]:
-    if path.startswith("/control/faults/"):
-        return "/control/faults/", path.removeprefix("/control/faults/")
-    return path, ""
-
-
-def _action(method: str, path: str) -> Action:
+def _find_action(method: str, path: str) -> Action:
     methods = _ACTIONS.get(path)
     if methods is None:
         raise RequestError(404, "Not found")
     if method not in methods:
         raise RequestError(405, "Method not allowed", allow=", ".join(methods))
     return methods[method]
+
+
+def _check_caller(headers: Mapping[str, str]) -> None:
+    """Reject cross-site browser requests with a 403.
+
+    A page from another site can send requests to this server, with its own ``Origin`` header. It
+    can also read the responses if its domain resolves to this machine (DNS rebinding); the ``Host``
+    header then contains that domain.
+    """
+    origin = headers.get(hdrs.ORIGIN)
+    if origin is not None and not _is_loopback(_host_in(origin)):
+        raise RequestError(403, "Only pages served from this machine may use this endpoint")
+    if hdrs.HOST in headers and not _is_private(_host_in(f"//{headers[hdrs.HOST]}")):
+        raise RequestError(403, "Use localhost for this endpoint, not a public name")
+
+
+def _host_in(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def _is_private(host: str) -> bool:
+    if _address(host) is not None:
+        return True
+    return bool(host) and ("." not in host or host.endswith(_PRIVATE_NAMES))
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _decode(body: bytes) -> Any:
+    if not body.strip():
+        return {}
+    try:
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        raise RequestError(400, "Request body must be valid JSON") from None
+
+
+def _check_object(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise ValueError("the body must be a JSON object")  # noqa: TRY004 - a 400
+    return body
+
+
+def _check_names(given: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for name in given:
+        if name not in known:
+            raise ValueError(f"unknown name {name!r}: known are {', '.join(known)}")
+
+
+def _choice_in(query: Query, name: str, choices: tuple[Choice, ...]) -> Choice | None:
+    text = query.get(name)
+    for choice in choices:
+        if choice == text:
+            return choice
+    if text is not None:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {text!r}")
+    return None
+
+
+def _ani_in(query: Query) -> str | None:
+    return parse_phone(query["ani"]) if "ani" in query else None
+
+
+def _window_in(query: Query) -> tuple[int, int]:
+    """Return the number of entries to skip, and the maximum number to return."""
+    since = _number_in(query, "since", 0) if "since" in query else 0
+    limit = _number_in(query, "limit", 1, _MOST_ENTRIES) if "limit" in query else _MOST_ENTRIES
+    return since, limit
+
+
+def _number_in(query: Query, name: str, least: int, most: int | None = None) -> int:
+    text = query[name]
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 18 else -1
+    return check_whole_number(name, number, least, most)
+
+
+def _flatten(entry: RequestEntry) -> dict[str, Any]:
+    fields = attrs.asdict(entry)
+    return {**fields, **fields.pop("ending")}

@@ -1,10 +1,12 @@
-"""A bare HTTP server on loopback: no application, since a router would double what an answer costs.
+"""A low-level HTTP server on a loopback address.
 
-Whatever goes wrong in it is answered as the API answers: JSON with a message, never a traceback.
+The server does not use an aiohttp application, because a router would double the cost of a request.
+Error responses have the API's format: a JSON message, never a traceback.
 """
 
 import asyncio
 import logging
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -12,18 +14,18 @@ from aiohttp import web
 
 from nrm_async.sandbox.api import Reply, RequestError, error_reply
 
-Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
-Broken = Callable[[Reply], web.Response]
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+MalformedHandler = Callable[[Reply], web.Response]
 
-_BACKLOG: Final = 2048  # connections opened in one burst wait here instead of being lost
-_SHUTDOWN_TIMEOUT: Final = 0.1  # seconds; what was under way has been cancelled by then
+_BACKLOG: Final = 2048  # for bursts of connections that have not been accepted yet
+_SHUTDOWN_TIMEOUT: Final = 0.1  # seconds; all tasks have already been cancelled
 _SERVER_ERROR: Final = 500
 
 _logger: Final = logging.getLogger(__name__)
 
 
 class _Connection(web.RequestHandler):
-    """One connection, with errors in the API's own style."""
+    """A connection that formats error responses as the API does."""
 
     __slots__ = ()
 
@@ -32,36 +34,36 @@ class _Connection(web.RequestHandler):
         request: web.BaseRequest,
         status: int = _SERVER_ERROR,
         exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 - it quotes what the caller sent
+        message: str | None = None,  # noqa: ARG002 - quotes untrusted input
     ) -> web.StreamResponse:
-        if isinstance(exc, ConnectionError):  # the connection is gone, or was reset on purpose
+        if isinstance(exc, ConnectionError):  # the connection is lost, or was reset on purpose
             raise exc
         if status >= _SERVER_ERROR:
-            _logger.error("the sandbox failed to answer %s", request.path, exc_info=exc)
-        words = "Internal error" if status >= _SERVER_ERROR else "Malformed request"
+            _logger.error("the sandbox failed to handle %s", request.path, exc_info=exc)
+        text = "Internal error" if status >= _SERVER_ERROR else "Malformed request"
         manager = self._manager
-        assert isinstance(manager, _Manager)  # noqa: S101 - it made this connection
-        response = manager.broken(error_reply(RequestError(status, words)))
+        assert isinstance(manager, _ConnectionManager)  # noqa: S101 - it created this connection
+        response = manager.handle_malformed(error_reply(RequestError(status, text)))
         response.force_close()
         return response
 
     def log_exception(self, *args: Any, **kw: Any) -> None:
-        # A body that cannot be read has its 400; the sandbox's own faults must be seen.
+        # An unreadable body results in a 400; log only internal errors.
         if not isinstance(kw.get("exc_info"), web.RequestPayloadError):
             super().log_exception(*args, **kw)
 
 
-class _Manager(web.Server):
-    """Makes the connections."""
+class _ConnectionManager(web.Server):
+    """A connection factory that tracks open connections, so that it can abort them."""
 
-    def __init__(self, handle: Handle, broken: Broken) -> None:
-        super().__init__(handle, handler_cancellation=True)
-        self.broken = broken
+    def __init__(self, handler: Handler, handle_malformed: MalformedHandler) -> None:
+        super().__init__(handler, handler_cancellation=True)
+        self.handle_malformed = handle_malformed
         self._transports: dict[web.RequestHandler, asyncio.Transport] = {}
 
     def __call__(self) -> web.RequestHandler:
         loop = asyncio.get_running_loop()
-        # Without an access log: the books are one.
+        # No access log is needed: the history records every request.
         return _Connection(self, loop=loop, access_log=None, logger=_logger)  # type: ignore[arg-type]
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
@@ -74,8 +76,8 @@ class _Manager(web.Server):
         self._transports.pop(handler, None)
         super().connection_lost(handler, exc)
 
-    async def drop(self) -> None:
-        """Close what is still open, and wait until it is: the loop may end right after."""
+    async def abort_all(self) -> None:
+        """Abort all open connections, and wait until they are closed."""
         for transport in tuple(self._transports.values()):
             transport.abort()
         while self._transports:  # noqa: ASYNC110 - yields, does not wait
@@ -83,31 +85,36 @@ class _Manager(web.Server):
 
 
 class Server:
-    """A port with a handler behind it, until it is stopped.
+    """An HTTP server with a single request handler.
 
     Args:
-        handle: Answers one request.
-        broken: Makes the response to a request that could not be read as HTTP.
-        host: Address to bind.
-        port: Port to bind; 0 takes a free one.
+        handler: The handler for valid requests.
+        handle_malformed: The handler for requests that are not valid HTTP.
+        host: The address to bind.
+        port: The port to bind; 0 selects a free port.
+
+    Attributes:
+        root_url: ``http://host:port`` while the server is running, otherwise None.
     """
 
-    def __init__(self, handle: Handle, broken: Broken, host: str, port: int) -> None:
-        self._handle, self._broken = handle, broken
+    def __init__(
+        self, handler: Handler, handle_malformed: MalformedHandler, host: str, port: int
+    ) -> None:
+        self._handler, self._handle_malformed = handler, handle_malformed
         self._host, self._port = host, port
         self._runner: web.ServerRunner | None = None
-        self._manager: _Manager | None = None
-        self._connections: set[asyncio.Task[None]] = set()
-        self.origin: str | None = None
+        self._manager: _ConnectionManager | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.root_url: str | None = None
 
     @property
     def is_running(self) -> bool:
-        """Whether it has a port."""
+        """Whether the port is bound."""
         return self._runner is not None
 
     async def start(self) -> None:
-        """Bind and answer from now on. OSError if the port is taken."""
-        self._manager = _Manager(self._watched, self._broken)
+        """Bind the port and start serving; raise OSError if the port is in use."""
+        self._manager = _ConnectionManager(self._track_and_handle, self._handle_malformed)
         self._runner = web.ServerRunner(self._manager, shutdown_timeout=_SHUTDOWN_TIMEOUT)
         try:
             await self._runner.setup()
@@ -116,35 +123,71 @@ class Server:
         except BaseException:
             await self.stop()
             raise
-        shown = f"[{self._host}]" if ":" in self._host else self._host
-        self.origin = f"http://{shown}:{site.port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        self.root_url = f"http://{host}:{site.port}"
 
     async def stop(self) -> None:
-        """Drop what is under way, close every connection and the port; safe to call again."""
-        runner, self._runner, self.origin = self._runner, None, None
+        """Cancel requests in flight, and close all connections and the port.
+
+        Do nothing if already stopped.
+        """
+        runner, self._runner, self.root_url = self._runner, None, None
         if runner is None:
             return
-        connections = tuple(self._connections)
-        for task in connections:
+        tasks = tuple(self._tasks)
+        for task in tasks:
             task.cancel()
         await runner.cleanup()
         if self._manager is not None:
-            await self._manager.drop()
-        # aiohttp does not see its cancelled tasks end; whoever checks for leaks would find them.
-        await asyncio.gather(*connections, return_exceptions=True)
+            await self._manager.abort_all()
+        # aiohttp cancels these tasks but does not await them, so leak checks would report them.
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _watched(self, request: web.BaseRequest) -> web.StreamResponse:
-        connection = request.task
-        if connection not in self._connections:
-            self._connections.add(connection)
-            connection.add_done_callback(self._connections.discard)
-        return await self._handle(request)
+    async def _track_and_handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        task = request.task
+        if task not in self._tasks:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await self._handler(request)
+
+
+class LoopThread:
+    """An event loop in a separate thread, for synchronous callers."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="nrm-sandbox", daemon=True)
+        self._thread.start()
+
+    def call(self, function: Callable[[], Awaitable[None]]) -> None:
+        """Run a coroutine function in the event loop, and wait until it finishes."""
+
+        async def run() -> None:
+            await function()
+
+        asyncio.run_coroutine_threadsafe(run(), self._loop).result()
+
+    def stop(self) -> None:
+        """Stop the event loop, and wait until the thread ends."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.close()
 
 
 async def read_body(request: web.BaseRequest) -> bytes:
-    """The body; RequestError (413, 400) where it is too large or cannot be read."""
+    """Return the request body.
+
+    Raises:
+        RequestError: The body is too large (413) or cannot be read (400).
+    """
     if "Expect" in request.headers:
-        # curl asks before it sends a long body; a bare server leaves the answer to its handler.
+        # curl waits for this before sending a long body, and web.Server does not send it.
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
     try:
@@ -155,9 +198,9 @@ async def read_body(request: web.BaseRequest) -> bytes:
         raise RequestError(400, "Request body could not be read") from None
 
 
-def response_of(reply: Reply, request_id: str | None = None, **more: Any) -> web.Response:
-    """The reply as a response of aiohttp."""
+def to_response(reply: Reply, request_id: str | None = None) -> web.Response:
+    """Convert a reply to an aiohttp response."""
     headers = {"Content-Type": "application/json", **reply.headers}
     if request_id is not None:
         headers["x-request-id"] = request_id
-    return web.Response(body=reply.body, status=reply.status, headers=headers, **more)
+    return web.Response(body=reply.body, status=reply.status, headers=headers)

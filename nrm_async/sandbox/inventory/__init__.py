@@ -1,17 +1,14 @@
-"""The numbers of an account: a million of them in little memory, any page of them at once.
+"""The account's inventory. It scales to a million rows, and returns any page in constant time.
 
 ::
 
-    areas      area codes and the places they belong to
-    shuffle    a seeded permutation that is computed, not stored
-    made       rows from a seed and an index
-    loaded     rows from a file
-    order      which row stands at which position, while numbers join and leave
-    inventory  the rows as they stand now: a source, changes to it, and an order
+    generated  rows computed from a seed and an index
+    imported   rows read from a file
+    inventory  the current rows: a row source, changes, and the listing order
 """
 
-from nrm_async.sandbox.inventory.inventory import Inventory, Source
-from nrm_async.sandbox.inventory.loaded import Loaded, read_rows
-from nrm_async.sandbox.inventory.made import Made, generate
+from nrm_async.sandbox.inventory.generated import GeneratedRows, generate
+from nrm_async.sandbox.inventory.imported import ImportedRows, read_rows
+from nrm_async.sandbox.inventory.inventory import Inventory, RowSource
 
-__all__ = ["Inventory", "Loaded", "Made", "Source", "generate", "read_rows"]
+__all__ = ["GeneratedRows", "ImportedRows", "Inventory", "RowSource", "generate", "read_rows"]
