@@ -34,6 +34,9 @@ class Whole:
     def __index__(self) -> int:
         return self.value
 
+    def __repr__(self) -> str:
+        return f"Whole({self.value})"
+
 
 @pytest.mark.parametrize(
     "spelling",

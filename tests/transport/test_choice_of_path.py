@@ -156,7 +156,7 @@ async def middleware(request: aiohttp.ClientRequest, handler: Any) -> Any:
         ({"cookie_jar": None}, False),
         ({"connector": None}, False),
     ],
-    ids=str,
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else str(value),
 )
 async def test_customised_session_is_used(made: dict[str, Any], is_direct_path_safe: bool) -> None:
     """A session with any setting that a program gave to all its sessions is used."""
