@@ -163,7 +163,7 @@ _AIMS: Final = {"aiohttp bare": Aim("<=", 1.15), "aiohttp one-liner": Aim("<", 1
 
 def measure(options: Options) -> Iterator[Figure]:
     """Yield one figure per rival and event loop."""
-    count = 200 if options.quick else 4_000
+    count = 50 if options.quick else 4_000
     with serve() as server:
         options.note(f"calls: server {server.kind}")
         for loop, factory in loops().items():

@@ -127,8 +127,6 @@ async def test_signal_ends_a_listing_quietly(
     ("first", "second"),
     [
         (signal.SIGINT, signal.SIGINT),
-        (signal.SIGTERM, signal.SIGTERM),
-        (signal.SIGINT, signal.SIGTERM),
         (signal.SIGHUP, signal.SIGTERM),
     ],
 )

@@ -208,7 +208,11 @@ def test_import_requires_only_phone(tmp_path: Path) -> None:
         ("a.json", b"\xff\xfe\x00", "is not an inventory"),
         ("a.parquet", "PAR1", "is not an inventory: not Parquet"),
         ("a.jsonl.gz", "{}", "is not an inventory: cannot be unpacked"),
-        ("a.jsonl", '{"nrm_async": "inventory", "version": 1, "rows": 2}\n', "it was truncated or edited"),
+        (
+            "a.jsonl",
+            '{"nrm_async": "inventory", "version": 1, "rows": 2}\n',
+            "it was truncated or edited",
+        ),
     ],
 )
 def test_import_of_invalid_file(
