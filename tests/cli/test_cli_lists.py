@@ -71,7 +71,7 @@ async def test_lists_arrive_while_standard_input_is_open() -> None:
 
 
 @posix
-@pytest.mark.parametrize("content", [b"", b"\n# nothing today\n", gzip.compress(b"")])
+@pytest.mark.parametrize("content", [b"", b"\n# nothing today\n", gzip.compress(b"", mtime=0)])
 async def test_empty_standard_input(content: bytes) -> None:
     """Empty standard input is an empty list, not an error."""
     assert await items_of(Inputs("pause", ["-"], {}), content) == []
@@ -96,7 +96,7 @@ async def test_columns_of_standard_input() -> None:
 
 
 @posix
-@pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"PAR1PAR1", gzip.compress(CSV)[:20]])
+@pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"PAR1PAR1", gzip.compress(CSV, mtime=0)[:20]])
 async def test_standard_input_that_is_no_list(sandbox: Sandbox, content: bytes) -> None:
     """Nothing is sent, the error is one line, and the exit code is 2."""
     process = await asyncio.create_subprocess_exec(
